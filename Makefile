@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+# make help says what there is. The work is done by tools/lab/*.sh.
+
+O ?= build
+L := tools/lab
+B := $(abspath $(O))$(if $(KDIR),/kdir)
+
+# -j is handed on to the kernel's make as J; without it, one job more than there are CPUs.
+J = $(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(shell expr $$(nproc) + 1))
+export J O KDIR BASE_TARBALL FORCE STEPS
+
+kernel = $L/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
+image = $(B)/obj/$1-lab/arch/arm64/boot/Image
+guest = MAKEFLAGS= $(MAKE) -s -C $L/guest OUT=$(B)/guest/$1-lab KOBJ=$(B)/obj/$1-lab
+
+demo: kernel base-kernel ## (the default) the same work on the base and on ours; the table of leaves
+	@$(call guest,linux)
+	@$L/demo.sh $(call image,base) $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz $(B)/demo
+
+check: tree ## every test; STEPS="series tools" chooses some
+	@$L/check.sh
+
+kernel: tree ## the kernel with the series, in build/obj/linux-lab
+	@$(call kernel,linux,lab)
+
+base-kernel: tree ## the unmodified base, in build/obj/base-lab
+	@$(call kernel,base,lab)
+
+shell: kernel ## boot ours to a shell in the guest
+	@$(call guest,linux)
+	@$L/run.sh -s $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz
+
+tree: setup ## build/linux: the base with the series on top; build/base: the base
+	@$L/base.sh
+	@$L/tree.sh
+
+series: ## write the commits of build/linux to patches/ and copy the files that they add
+	@$L/series.sh
+
+check-series: ## list where patches/, the copies and build/linux differ
+	@$L/check-series.sh
+
+setup: ## install what is missing (as root)
+	@$L/setup.sh
+
+clean: ## remove objects and results; build/linux and the downloads stay
+	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect)
+	@[ ! -d $(B)/linux/.git ] || git -C $(B)/linux worktree prune
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@echo
+	@echo 'KDIR=/path      take the base from this kernel tree (its HEAD), which is only read'
+	@echo 'O=/path         build there instead of build/'
+	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
+	@echo 'FORCE=1         make tree drops what patches/ does not hold'
+
+# One kernel after the other: each uses all jobs.
+.NOTPARALLEL:
+.PHONY: demo check kernel base-kernel shell tree series check-series setup clean help

@@ -1,0 +1,960 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Live collapse of kernel leaf mappings in the linear map.
+ *
+ * A permission change splits the leaf that it hits (mmu.c). Once every entry of
+ * the table that the split made has the same attributes again, the table says
+ * nothing that one leaf would not say. This file puts the leaf back:
+ *
+ *	PTEs -> contPTE, PTE table -> PMD -> contPMD, PMD table -> PUD
+ *
+ * It may do so with the mapping live because every CPU has BBML3: block size
+ * and contiguous bit may change without break-before-make, and an access that
+ * hits both an old and a new TLB entry is translated by one of them, without a
+ * conflict abort and without mixing the two (Arm ARM, "Support levels for
+ * changing table or block size", FEAT_BBM). As old and new entries have the same
+ * output address and attributes, it does not matter by which. There is never a
+ * moment without a valid entry: kernel accesses could not take the fault.
+ *
+ * A table of four entries, for clarity:
+ *
+ *	PMD		PTE table		TLBs and walk caches may hold
+ *
+ *	[table]--->	|RW|RW|RW|ro|		PTEs, pointer to the table
+ *	[table]--->	|RW|RW|RW|RW|		... a change restores the last
+ *
+ *	   region->lock for write: no change is between its look at the tables
+ *	   and its last store, and none can begin
+ *
+ *	[RW block]	|RW|RW|RW|RW|		1. one 64-bit store; PTEs, pointer
+ *						   and, from now on, the block
+ *	   DSB ISHST				2. walkers see the store ...
+ *	   TLBI VAAE1IS, whole block		3. ... and forget PTEs and pointer:
+ *						   not the last-level form, which
+ *						   leaves walk caches alone
+ *	   DSB ISH; ISB				4. ... on all CPUs: no hardware
+ *						   reads the table any more
+ *
+ *	   region->lock released: changes split the block anew
+ *
+ *	   call_rcu()				5. no lockless software walker
+ *						   (vmalloc_to_page() and others,
+ *						   all of which fetch an entry
+ *						   once under RCU) reads it
+ *	   free
+ *
+ * 3 and 4 must come before the lock is released. A change that came in between
+ * would split the block, alter its page in the *new* table, and invalidate that
+ * page by last-level TLBI only: a CPU with the old pointer in its walk cache
+ * would go on reading the old entry from the old table.
+ *
+ * ptdump is no RCU reader: it sleeps, and holds init_mm's mmap lock for write.
+ * A table is detached with that lock held for read, by trylock.
+ *
+ * For a contiguous group there is no table to detach: the bit is set on each
+ * entry in place, then the group is invalidated by last-level TLBI.
+ *
+ * Everything that can refuse does so before the first store: there is nothing
+ * to roll back, and nothing is allocated.
+ */
+#define pr_fmt(fmt) "kernel-collapse: " fmt
+
+#include <linux/cpufeature.h>
+#include <linux/init.h>
+#include <linux/kfence.h>
+#include <linux/list.h>
+#include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/mmzone.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+#include <linux/set_memory.h>
+#include <linux/workqueue.h>
+
+#include <asm/mmu.h>
+#include <asm/sections.h>
+#include <asm/tlbflush.h>
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
+#include <trace/events/kernel_leaf.h>
+
+#include "collapse.h"
+#include "kernel_leaf.h"
+
+/* Set once, when every CPU is known to have BBML3. */
+DEFINE_STATIC_KEY_FALSE(kernel_collapse_key);
+
+/*
+ * One collapse at a time. Also held, through kernel_collapse_pause(), by those
+ * who read many entries of the tables and cannot be RCU readers.
+ */
+static DEFINE_MUTEX(kernel_collapse_mutex);
+
+/**
+ * struct leaf_level - the shape of one level of the tables
+ * @size:	what one entry maps, in bytes
+ * @entries:	how many there are in a table
+ * @cont:	how many make a contiguous group
+ */
+struct leaf_level {
+	unsigned long size;
+	unsigned int entries;
+	unsigned int cont;
+};
+
+static const struct leaf_level leaf_levels[] = {
+	[PGTABLE_LEVEL_PTE] = { PAGE_SIZE, PTRS_PER_PTE, CONT_PTES },
+	[PGTABLE_LEVEL_PMD] = { PMD_SIZE, PTRS_PER_PMD, CONT_PMDS },
+};
+
+/* What a table with entries of this level maps. */
+static unsigned long table_span(enum pgtable_level level)
+{
+	return leaf_levels[level].size * leaf_levels[level].entries;
+}
+
+/* May the entry that points to a table of this level be a leaf instead? */
+static bool table_may_be_leaf(enum pgtable_level level)
+{
+	return level == PGTABLE_LEVEL_PTE || pud_sect_supported();
+}
+
+/**
+ * struct leaf_slot - an entry of the kernel's tables
+ * @entry:	where it is
+ * @val:	what it held, fetched once
+ * @level:	its level
+ */
+struct leaf_slot {
+	ptval_t *entry;
+	ptval_t val;
+	enum pgtable_level level;
+};
+
+/*
+ * Find the entry of the given level that translates addr. Fails if the walk
+ * ends above that level.
+ */
+static bool leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
+			   enum pgtable_level level)
+{
+	pgd_t *pgdp = pgd_offset_k(addr);
+	p4d_t *p4dp;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+	pte_t *ptep;
+
+	slot->level = level;
+
+	if (pgd_none(pgdp_get(pgdp)))
+		return false;
+	p4dp = p4d_offset(pgdp, addr);
+	if (p4d_none(p4dp_get(p4dp)))
+		return false;
+
+	pudp = pud_offset(p4dp, addr);
+	pud = pudp_get(pudp);
+	if (level == PGTABLE_LEVEL_PUD) {
+		slot->entry = (ptval_t *)pudp;
+		slot->val = pud_val(pud);
+		return true;
+	}
+	if (pud_none(pud) || pud_leaf(pud))
+		return false;
+
+	pmdp = pmd_offset(pudp, addr);
+	pmd = pmdp_get(pmdp);
+	if (level == PGTABLE_LEVEL_PMD) {
+		slot->entry = (ptval_t *)pmdp;
+		slot->val = pmd_val(pmd);
+		return true;
+	}
+	if (pmd_none(pmd) || pmd_leaf(pmd))
+		return false;
+
+	ptep = pte_offset_kernel(pmdp, addr);
+	slot->entry = (ptval_t *)ptep;
+	slot->val = pte_val(__ptep_get(ptep));
+	return true;
+}
+
+/* Store one entry. The barriers are those of the caller's TLB maintenance. */
+static void leaf_entry_set(ptval_t *entry, enum pgtable_level level, ptval_t val)
+{
+	switch (level) {
+	case PGTABLE_LEVEL_PTE:
+		__set_pte_nosync((pte_t *)entry, __pte(val));
+		break;
+	case PGTABLE_LEVEL_PMD:
+		set_pmd((pmd_t *)entry, __pmd(val));
+		break;
+	case PGTABLE_LEVEL_PUD:
+		set_pud((pud_t *)entry, __pud(val));
+		break;
+	default:
+		WARN_ON_ONCE(1);
+	}
+}
+
+static bool entry_is_table(ptval_t val, enum pgtable_level level)
+{
+	return level != PGTABLE_LEVEL_PTE &&
+	       (val & PMD_TYPE_MASK) == PMD_TYPE_TABLE;
+}
+
+/**
+ * leaf_run_check() - can a run of entries be one leaf?
+ * @entries:	the first of them
+ * @level:	their level
+ * @nr:		how many they are, a power of two
+ *
+ * They can if they differ in nothing but the output address, which must be
+ * contiguous and aligned, and the contiguous bit. The attributes are compared
+ * bit by bit, whatever they mean: what is equal everywhere may be merged. What
+ * would change its meaning by being merged is refused: entries that are not
+ * valid (whoever made them so relies on finding the page by itself when it
+ * makes it valid again), and those whose access flag or dirty state hardware
+ * may still change in one and not in the others.
+ *
+ * Context: the tables must be stable, by region->lock held for write.
+ * Return: KERNEL_LEAF_OK or the first reason found.
+ */
+VISIBLE_IF_KUNIT
+enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
+					enum pgtable_level level,
+					unsigned int nr)
+{
+	const unsigned long size = leaf_levels[level].size;
+	const ptval_t type = level == PGTABLE_LEVEL_PTE ? PTE_TYPE_PAGE :
+							  PMD_TYPE_SECT;
+	/* No carry out of the low address bits: the run is aligned. */
+	const ptval_t step = __phys_to_pte_val(size);
+	ptval_t want = READ_ONCE(entries[0]) & ~PTE_CONT;
+	unsigned int i;
+
+	if (!pte_valid(__pte(want)))
+		return KERNEL_LEAF_INVALID;
+	if (entry_is_table(want, level))
+		return KERNEL_LEAF_TABLE;
+	if ((want & PTE_TYPE_MASK) != type)
+		return KERNEL_LEAF_INVALID;
+	if (!IS_ALIGNED(__pte_to_phys(__pte(want)), size * nr))
+		return KERNEL_LEAF_ALIGN;
+
+	/* Old, special, user, or clean and writable: tracked page by page. */
+	if (!(want & PTE_AF) || (want & (PTE_SPECIAL | PTE_USER)) ||
+	    ((want & PTE_DBM) && (want & PTE_RDONLY)))
+		return KERNEL_LEAF_ATTRS;
+
+	for (i = 1; i < nr; i++) {
+		ptval_t val = READ_ONCE(entries[i]) & ~PTE_CONT;
+
+		want += step;
+		if (likely(val == want))
+			continue;
+		if (!pte_valid(__pte(val)))
+			return KERNEL_LEAF_INVALID;
+		if (entry_is_table(val, level))
+			return KERNEL_LEAF_TABLE;
+		if (__pte_to_phys(__pte(val)) != __pte_to_phys(__pte(want)))
+			return KERNEL_LEAF_ADDRESS;
+		return KERNEL_LEAF_ATTRS;
+	}
+
+	return KERNEL_LEAF_OK;
+}
+
+/**
+ * leaf_table_check() - may a table entry be replaced by a leaf like this one?
+ * @table:	the table entry
+ * @leaf:	one of the leaves that the table holds
+ *
+ * A table entry may restrict what the leaves under it permit (Arm ARM,
+ * "Hierarchical control of data access permissions" and following). With the
+ * table the restriction goes away, so the leaves must carry it themselves. Bits
+ * that this code does not know are taken for restrictions.
+ *
+ * Return: KERNEL_LEAF_OK or KERNEL_LEAF_TABLE_ATTRS.
+ */
+VISIBLE_IF_KUNIT
+enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf)
+{
+	/* The same bits at every level. */
+	const ptval_t known = PMD_TYPE_MASK | PMD_TABLE_AF | PMD_TABLE_PXN |
+			      PMD_TABLE_UXN |
+			      __phys_to_pte_val(__pte_to_phys(__pte(table)));
+
+	if (table & ~known)
+		return KERNEL_LEAF_TABLE_ATTRS;
+	if ((table & PMD_TABLE_PXN) && !(leaf & PTE_PXN))
+		return KERNEL_LEAF_TABLE_ATTRS;
+	if ((table & PMD_TABLE_UXN) && !(leaf & PTE_UXN))
+		return KERNEL_LEAF_TABLE_ATTRS;
+
+	return KERNEL_LEAF_OK;
+}
+
+/* The leaf one level up that maps what a run that begins with this one maps. */
+static ptval_t leaf_from_first(ptval_t first)
+{
+	return (first & ~(PTE_TYPE_MASK | PTE_CONT)) | PMD_TYPE_SECT;
+}
+
+static bool ranges_overlap(unsigned long start, unsigned long size,
+			   unsigned long other, unsigned long other_end)
+{
+	return start < other_end && other < start + size;
+}
+
+/**
+ * leaf_range_check() - may there be a leaf of this size here?
+ * @addr:	start of the leaf
+ * @size:	its size
+ *
+ * Context: get_online_mems() must be held.
+ * Return: KERNEL_LEAF_OK or KERNEL_LEAF_RANGE.
+ */
+static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
+						 unsigned long size)
+{
+	phys_addr_t phys;
+
+	/* vmalloc space: unmapping clears entries under no lock of ours. */
+	if (!__is_lm_address(addr) || !__is_lm_address(addr + size - 1))
+		return KERNEL_LEAF_RANGE;
+
+	/* The kernel image's alias has its own life (update_mapping_prot()). */
+	if (ranges_overlap(addr, size, (unsigned long)lm_alias(_text),
+			   (unsigned long)lm_alias(_end)))
+		return KERNEL_LEAF_RANGE;
+
+#ifdef CONFIG_KFENCE
+	/* KFENCE stores to its entries from any context, under no lock. */
+	if (READ_ONCE(__kfence_pool) &&
+	    ranges_overlap(addr, size, (unsigned long)__kfence_pool,
+			   (unsigned long)__kfence_pool + KFENCE_POOL_SIZE))
+		return KERNEL_LEAF_RANGE;
+#endif
+
+	/*
+	 * Memory that can be removed is unmapped leaf by leaf, so no leaf may
+	 * reach from what goes to what stays. A subsection goes as a whole. So
+	 * does a section that was added as such. Sections that were there at
+	 * boot never go.
+	 */
+	if (size <= SUBSECTION_SIZE)
+		return KERNEL_LEAF_OK;
+
+	phys = __pa(addr);
+	if (!memblock_is_region_memory(phys, size))
+		return KERNEL_LEAF_RANGE;
+
+	if (size > BIT(SECTION_SIZE_BITS)) {
+		unsigned long pfn = PHYS_PFN(phys), end = PHYS_PFN(phys + size);
+
+		for (; pfn < end; pfn += PAGES_PER_SECTION)
+			if (!early_section(__pfn_to_section(pfn)))
+				return KERNEL_LEAF_RANGE;
+	}
+
+	return KERNEL_LEAF_OK;
+}
+
+/*
+ * Tables that were detached from a block which does not have the default
+ * attributes. Somebody will want those back, from a path that cannot fail: so
+ * the split that this takes must not fail either, and takes its table from here.
+ *
+ * Linked through ptdesc->pt_list, keyed by the address in ptdesc->pt_index.
+ * deposit_lock protects the lists, the count, and those fields of the tables on
+ * them. A deposit may still be read by lockless walkers while a split fills it:
+ * it is of the same block, so what they find there is that block's translation,
+ * old or new.
+ */
+#define DEPOSIT_BUCKETS	64
+
+static struct list_head deposits[DEPOSIT_BUCKETS];
+static unsigned int nr_deposits;
+static DEFINE_SPINLOCK(deposit_lock);
+
+/* The level is in the bits that are 0 in the address of a table's range. */
+static pgoff_t table_key(unsigned long addr, enum pgtable_level level)
+{
+	return ALIGN_DOWN(addr, table_span(level)) | level;
+}
+
+static unsigned long table_key_addr(pgoff_t key)
+{
+	return key & PAGE_MASK;
+}
+
+static enum pgtable_level table_key_level(pgoff_t key)
+{
+	return key & ~PAGE_MASK;
+}
+
+static struct list_head *deposit_bucket(pgoff_t key)
+{
+	return &deposits[(key >> PMD_SHIFT) % DEPOSIT_BUCKETS];
+}
+
+/**
+ * kernel_collapse_take_deposit() - get back the table of a collapsed block
+ * @addr:	an address in the block
+ * @level:	level of the entries that the table is to hold
+ *
+ * Context: any; the caller holds region->split_lock.
+ * Return: a table, constructed, with stale contents, or NULL if there is none.
+ */
+struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
+					    enum pgtable_level level)
+{
+	pgoff_t key = table_key(addr, level);
+	struct ptdesc *pt;
+
+	if (!READ_ONCE(nr_deposits))
+		return NULL;
+
+	guard(spinlock)(&deposit_lock);
+
+	list_for_each_entry(pt, deposit_bucket(key), pt_list) {
+		if (pt->pt_index != key)
+			continue;
+		list_del_init(&pt->pt_list);
+		WRITE_ONCE(nr_deposits, nr_deposits - 1);
+		return pt;
+	}
+
+	return NULL;
+}
+
+/* Does a leaf have the attributes that the linear map is made with? */
+static bool leaf_is_default(ptval_t leaf)
+{
+	const ptval_t attrs = PTE_VALID | PTE_ATTRINDX_MASK | PTE_WRITE |
+			      PTE_RDONLY | PTE_PXN | PTE_UXN | PTE_GP | PTE_NG;
+
+	return !((leaf ^ pgprot_val(pgprot_tagged(PAGE_KERNEL))) & attrs);
+}
+
+/**
+ * table_retire() - decide what becomes of a detached table
+ * @pt:		the table, which no hardware walker reads any more
+ * @addr:	the address that it mapped
+ * @level:	level of its entries
+ * @leaf:	the leaf that took its place
+ *
+ * Free it after a grace period; or keep it for the next split of this very
+ * block; or leave it alone, if it was never allocated in the first place.
+ */
+static void table_retire(struct ptdesc *pt, unsigned long addr,
+			 enum pgtable_level level, ptval_t leaf)
+{
+	phys_addr_t phys = page_to_phys(ptdesc_page(pt));
+
+	if (!leaf_is_default(leaf)) {
+		guard(spinlock)(&deposit_lock);
+
+		pt->pt_index = table_key(addr, level);
+		list_add(&pt->pt_list, deposit_bucket(pt->pt_index));
+		WRITE_ONCE(nr_deposits, nr_deposits + 1);
+		return;
+	}
+
+	/* Part of the kernel image. */
+	if (phys >= __pa_symbol(_text) && phys < __pa_symbol(_end))
+		return;
+
+	kernel_pgtable_free_rcu(pt);
+}
+
+/* Is a table kept for a block that has the default attributes again? */
+static bool deposit_is_unused(const struct ptdesc *pt)
+{
+	struct leaf_slot slot;
+
+	return leaf_slot_find(&slot, table_key_addr(pt->pt_index),
+			      table_key_level(pt->pt_index) + 1) &&
+	       !entry_is_table(slot.val, slot.level) &&
+	       leaf_is_default(slot.val);
+}
+
+/*
+ * Free the deposits of blocks in a range: all of them, or those of blocks that
+ * got the default attributes back as a whole, without a split. Those who change
+ * a block as a whole need no table to change it back, so it does no harm if one
+ * does so just now.
+ */
+static void deposits_prune(unsigned long start, unsigned long end, bool all)
+{
+	struct ptdesc *pt, *tmp;
+	LIST_HEAD(pruned);
+
+	if (!READ_ONCE(nr_deposits))
+		return;
+
+	scoped_guard(spinlock, &deposit_lock) {
+		for (int i = 0; i < DEPOSIT_BUCKETS; i++) {
+			list_for_each_entry_safe(pt, tmp, &deposits[i], pt_list) {
+				unsigned long addr = table_key_addr(pt->pt_index);
+
+				if (addr < start || addr > end - 1)
+					continue;
+				if (!all && !deposit_is_unused(pt))
+					continue;
+				list_move(&pt->pt_list, &pruned);
+				WRITE_ONCE(nr_deposits, nr_deposits - 1);
+			}
+		}
+	}
+
+	list_for_each_entry_safe(pt, tmp, &pruned, pt_list) {
+		list_del(&pt->pt_list);
+		kernel_pgtable_free_rcu(pt);
+	}
+}
+
+/*
+ * Tables that may have become uniform, oldest first. Linked through
+ * ptdesc->pt_list, with the key in ptdesc->pt_index. queue_lock protects both
+ * and the count. A table that is not queued has an empty pt_list.
+ *
+ * A table on the queue stays there until it is looked at, with region->lock
+ * held for write. So a change, which holds it for read, may find the table
+ * queued and be sure that what it stores will be seen, without any lock.
+ */
+static LIST_HEAD(collapse_queue);
+static unsigned int nr_queued;
+static DEFINE_SPINLOCK(queue_lock);
+
+/*
+ * Let things settle: memory that is given back is often taken again soon, and
+ * one close() restores many pages.
+ */
+#define COLLAPSE_DELAY		(HZ / 2)
+/* Tables in one run of the worker, so that a freeze need not wait long. */
+#define COLLAPSE_BATCH		1024
+/* How often the worker tries to get a lock before it takes the next table. */
+#define COLLAPSE_SPINS		256
+
+static void kernel_collapse_worker(struct work_struct *work);
+static DECLARE_DELAYED_WORK(collapse_work, kernel_collapse_worker);
+static struct workqueue_struct *collapse_wq;
+
+static void table_unqueue(struct ptdesc *pt)
+{
+	guard(spinlock)(&queue_lock);
+
+	if (!list_empty(&pt->pt_list)) {
+		list_del_init(&pt->pt_list);
+		nr_queued--;
+	}
+}
+
+/**
+ * kernel_collapse_queue() - have the worker look at a table
+ * @entry:	an entry of the table
+ * @addr:	an address that it translates
+ * @level:	its level, PGTABLE_LEVEL_PTE or PGTABLE_LEVEL_PMD
+ *
+ * O(1), allocates nothing, cannot fail. Does nothing more if the table is
+ * queued already, which is a read of one cache line.
+ *
+ * Context: any; the caller holds region->lock. The table must be one of the
+ * linear map's.
+ */
+void kernel_collapse_queue(void *entry, unsigned long addr,
+			   enum pgtable_level level)
+{
+	struct ptdesc *pt = virt_to_ptdesc(entry);
+
+	if (!list_empty(&pt->pt_list))
+		return;
+
+	scoped_guard(spinlock, &queue_lock) {
+		if (!list_empty(&pt->pt_list))
+			return;
+		pt->pt_index = table_key(addr, level);
+		list_add_tail(&pt->pt_list, &collapse_queue);
+		nr_queued++;
+	}
+
+	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1);
+	queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
+}
+
+/* TLB maintenance after a table was replaced; after entries were folded. */
+VISIBLE_IF_KUNIT
+void flush_replaced_table(unsigned long start, unsigned long end)
+{
+	KUNIT_STATIC_STUB_REDIRECT(flush_replaced_table, start, end);
+	__flush_tlb_kernel_pgtable_range(start, end);
+}
+
+VISIBLE_IF_KUNIT
+void flush_folded_leaves(unsigned long start, unsigned long end)
+{
+	KUNIT_STATIC_STUB_REDIRECT(flush_folded_leaves, start, end);
+	flush_tlb_kernel_range(start, end);
+}
+
+/* Set the contiguous bit on the group at addr if that is right. */
+static bool fold_group(ptval_t *group, unsigned long addr,
+		       enum pgtable_level level)
+{
+	const struct leaf_level *l = &leaf_levels[level];
+	unsigned int i;
+
+	/* Groups are folded and unfolded as a whole. */
+	if (READ_ONCE(group[0]) & PTE_CONT)
+		return false;
+	if (leaf_run_check(group, level, l->cont))
+		return false;
+	if (leaf_range_check(addr, l->size * l->cont))
+		return false;
+
+	for (i = 0; i < l->cont; i++)
+		leaf_entry_set(&group[i], level, READ_ONCE(group[i]) | PTE_CONT);
+
+	trace_kernel_leaf_collapse(addr, level, true);
+	return true;
+}
+
+/* Fold the groups in [addr, addr + size), whose first entry is given. */
+static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
+			enum pgtable_level level)
+{
+	const struct leaf_level *l = &leaf_levels[level];
+	unsigned long end = addr + size;
+	unsigned long first = 0, last = 0;
+
+	lazy_mmu_mode_enable();
+	for (; addr != end; addr += l->size * l->cont, group += l->cont) {
+		if (!fold_group(group, addr, level))
+			continue;
+		if (!last)
+			first = addr;
+		last = addr + l->size * l->cont;
+	}
+	lazy_mmu_mode_disable();
+
+	if (last)
+		flush_folded_leaves(first, last);
+}
+
+/* Put a leaf in the place of a table. The sequence at the top of this file. */
+static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
+					      ptval_t *table, unsigned long addr)
+{
+	const enum pgtable_level level = slot->level - 1;
+	const unsigned long size = table_span(level);
+	ptval_t leaf = leaf_from_first(READ_ONCE(table[0]));
+	enum kernel_leaf_refusal why;
+
+	why = leaf_range_check(addr, size);
+	if (why)
+		return why;
+	why = leaf_run_check(table, level, leaf_levels[level].entries);
+	if (why)
+		return why;
+	why = leaf_table_check(slot->val, leaf);
+	if (why)
+		return why;
+
+	/* Excludes ptdump. */
+	if (!mmap_read_trylock(&init_mm))
+		return KERNEL_LEAF_BUSY;
+
+	leaf_entry_set(slot->entry, slot->level, leaf);
+	flush_replaced_table(addr, addr + size);
+
+	mmap_read_unlock(&init_mm);
+
+	trace_kernel_leaf_collapse(addr, slot->level, false);
+	table_unqueue(virt_to_ptdesc(table));
+	table_retire(virt_to_ptdesc(table), addr, level, leaf);
+
+	return KERNEL_LEAF_OK;
+}
+
+/*
+ * A new leaf may complete something larger: at once a contiguous group, which
+ * is a few entries; later, by way of the queue, the table that it is in.
+ */
+static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
+{
+	const struct leaf_level *l = &leaf_levels[slot->level];
+	unsigned long size;
+
+	if (slot->level != PGTABLE_LEVEL_PMD)
+		return;
+
+	size = l->size * l->cont;
+	fold_groups(PTR_ALIGN_DOWN(slot->entry, sizeof(ptval_t) * l->cont),
+		    ALIGN_DOWN(addr, size), size, slot->level);
+
+	if (table_may_be_leaf(slot->level))
+		kernel_collapse_queue(slot->entry, addr, slot->level);
+}
+
+/* With everything held. */
+static enum kernel_leaf_refusal collapse_table_locked(unsigned long addr,
+						      enum pgtable_level level)
+{
+	enum kernel_leaf_refusal why = KERNEL_LEAF_RANGE;
+	struct leaf_slot slot;
+	ptval_t *table;
+
+	lockdep_assert_held(&kernel_collapse_mutex);
+	lockdep_assert_held_write(&kernel_leaf_region(addr)->lock);
+
+	/* Somebody may have been here first. */
+	if (!leaf_slot_find(&slot, addr, level + 1))
+		return KERNEL_LEAF_OK;
+	if (!entry_is_table(slot.val, slot.level))
+		return KERNEL_LEAF_OK;
+	table = phys_to_virt(__pte_to_phys(__pte(slot.val)));
+
+	if (table_may_be_leaf(level))
+		why = replace_table(&slot, table, addr);
+
+	switch (why) {
+	case KERNEL_LEAF_OK:
+		leaf_created(&slot, addr);
+		break;
+	case KERNEL_LEAF_BUSY:
+		break;
+	default:
+		table_unqueue(virt_to_ptdesc(table));
+		fold_groups(table, addr, table_span(level), level);
+		break;
+	}
+
+	return why;
+}
+
+static bool region_trylock(struct kernel_leaf_region *region)
+{
+	for (int i = 0; i < COLLAPSE_SPINS; i++) {
+		if (down_write_trylock(&region->lock))
+			return true;
+		cpu_relax();
+	}
+
+	return false;
+}
+
+/*
+ * Collapse the table that maps addr, as far as it goes. Returns -EAGAIN if
+ * somebody was in the way; the table then stays queued if it was.
+ *
+ * This is the batch that a change may have to wait for: one table compared
+ * once as a whole and once by groups, its groups stored to, one TLBI and DSB.
+ */
+static int collapse_table(unsigned long addr, enum pgtable_level level)
+{
+	struct kernel_leaf_region *region = kernel_leaf_region(addr);
+	enum kernel_leaf_refusal why = KERNEL_LEAF_BUSY;
+
+	guard(mutex)(&kernel_collapse_mutex);
+
+	addr = ALIGN_DOWN(addr, table_span(level));
+	if (level == PGTABLE_LEVEL_PMD)
+		deposits_prune(addr, addr + table_span(level), false);
+
+	if (region_trylock(region)) {
+		why = collapse_table_locked(addr, level);
+		up_write(&region->lock);
+	}
+
+	if (why)
+		trace_kernel_leaf_refuse(addr, level + 1, why);
+
+	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
+}
+
+/**
+ * kernel_collapse_range() - collapse what can be in a range, now
+ * @start:	start of the range, in the linear map
+ * @end:	end of the range
+ *
+ * Looks at every table that maps a part of the range.
+ *
+ * Context: process context; may sleep. Must not be called with mem_hotplug_lock
+ * held, nor between kernel_leaf_change_begin() and kernel_leaf_change_end().
+ * Return: 0 when all was looked at; -EAGAIN if some of it could not be because
+ * of a change or ptdump in progress; -EINVAL if the range is not one of the linear
+ * map; -EOPNOTSUPP where nothing is ever collapsed.
+ */
+int kernel_collapse_range(unsigned long start, unsigned long end)
+{
+	static const enum pgtable_level levels[] = {
+		PGTABLE_LEVEL_PTE, PGTABLE_LEVEL_PMD,
+	};
+	int ret = 0;
+
+	if (!kernel_collapse_enabled())
+		return -EOPNOTSUPP;
+
+	/* The tables of other regions are somebody else's. */
+	if (start >= end || !__is_lm_address(start) || !__is_lm_address(end - 1))
+		return -EINVAL;
+
+	for (int i = 0; i < ARRAY_SIZE(levels); i++) {
+		const unsigned long span = table_span(levels[i]);
+		unsigned long addr = ALIGN_DOWN(start, span);
+
+		/* A folded level has no tables of its own. */
+		if (leaf_levels[levels[i]].entries == 1)
+			continue;
+
+		for (; addr < end; addr += span) {
+			get_online_mems();
+			if (collapse_table(addr, levels[i]))
+				ret = -EAGAIN;
+			put_online_mems();
+			cond_resched();
+		}
+	}
+
+	return ret;
+}
+
+static void kernel_collapse_worker(struct work_struct *work)
+{
+	static unsigned long backoff = 1;
+	unsigned int busy = 0;
+	bool more;
+
+	for (int i = 0; i < COLLAPSE_BATCH; i++) {
+		unsigned long addr;
+		enum pgtable_level level;
+		struct ptdesc *pt;
+		int ret;
+
+		/* Keeps memory and with it the queued tables from going. */
+		get_online_mems();
+
+		scoped_guard(spinlock, &queue_lock) {
+			pt = list_first_entry_or_null(&collapse_queue,
+						      struct ptdesc, pt_list);
+			if (pt) {
+				/* First in, or to be tried again last. */
+				list_move_tail(&pt->pt_list, &collapse_queue);
+				addr = table_key_addr(pt->pt_index);
+				level = table_key_level(pt->pt_index);
+			}
+			/* All that is left has been tried in vain. */
+			more = pt && busy < nr_queued;
+		}
+
+		if (more) {
+			ret = collapse_table(addr, level);
+			if (ret)
+				busy++;
+			else
+				backoff = 1;
+		}
+
+		put_online_mems();
+
+		if (!more)
+			break;
+		cond_resched();
+	}
+
+	scoped_guard(spinlock, &queue_lock)
+		more = nr_queued;
+	if (!more)
+		return;
+
+	/* Nothing but busy tables: come back less and less often. */
+	if (busy)
+		backoff = min(2 * backoff, HZ / 4);
+	queue_delayed_work(collapse_wq, &collapse_work, busy ? backoff : 1);
+}
+
+/**
+ * kernel_collapse_forget() - a range of the linear map is about to be unmapped
+ * @start:	start of the range
+ * @end:	end of the range
+ *
+ * Takes the tables that map any of it off the queue and drops its deposits.
+ *
+ * Context: memory hot-remove, which holds mem_hotplug_lock for write.
+ */
+void kernel_collapse_forget(unsigned long start, unsigned long end)
+{
+	struct ptdesc *pt, *tmp;
+
+	if (!kernel_collapse_enabled())
+		return;
+
+	scoped_guard(spinlock, &queue_lock) {
+		list_for_each_entry_safe(pt, tmp, &collapse_queue, pt_list) {
+			unsigned long addr = table_key_addr(pt->pt_index);
+			unsigned long span = table_span(table_key_level(pt->pt_index));
+
+			if (!ranges_overlap(addr, span, start, end))
+				continue;
+			list_del_init(&pt->pt_list);
+			nr_queued--;
+		}
+	}
+
+	deposits_prune(start, end, true);
+}
+
+/**
+ * kernel_collapse_pause() - keep every table where it is
+ *
+ * For those who walk the kernel's tables and sleep as they do so. Changes and
+ * splits go on: an entry may still turn from a leaf into a table.
+ *
+ * Context: may sleep. Taken inside get_online_mems().
+ */
+void kernel_collapse_pause(void)
+{
+	mutex_lock(&kernel_collapse_mutex);
+}
+
+/**
+ * kernel_collapse_resume() - the end of kernel_collapse_pause()
+ */
+void kernel_collapse_resume(void)
+{
+	mutex_unlock(&kernel_collapse_mutex);
+}
+
+static bool kernel_collapse_wanted __initdata = true;
+
+static int __init parse_kernel_collapse(char *arg)
+{
+	return kstrtobool(arg, &kernel_collapse_wanted);
+}
+early_param("kernel_collapse", parse_kernel_collapse);
+
+/* The capabilities are final: secondary CPUs are up, and no others get in. */
+static int __init kernel_collapse_init(void)
+{
+	for (int i = 0; i < DEPOSIT_BUCKETS; i++)
+		INIT_LIST_HEAD(&deposits[i]);
+
+	if (!kernel_collapse_wanted || !kernel_leaf_may_split(PAGE_OFFSET))
+		return 0;
+
+	collapse_wq = alloc_workqueue("kernel_collapse",
+				      WQ_UNBOUND | WQ_FREEZABLE, 1);
+	if (!collapse_wq)
+		return -ENOMEM;
+
+	static_branch_enable(&kernel_collapse_key);
+	pr_info("split leaves of the linear map are collapsed\n");
+
+	return 0;
+}
+subsys_initcall(kernel_collapse_init);

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for changes of attributes in a linear map made of large leaves:
+ * what gets split, what does not, and what is left when memory runs out.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/set_memory.h>
+
+#include "kernel_leaf_test.h"
+
+static int split_suite_init(struct kunit *test)
+{
+	if (!kernel_leaf_may_split(PAGE_OFFSET))
+		kunit_skip(test, "the linear map is made of pages (no BBML3)");
+
+	return 0;
+}
+
+/* One page out of the largest leaf: every level below it is visited. */
+static void split_one_page(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, 0, PMD_SIZE);
+	unsigned long addr = p->addr;
+	unsigned long group = ALIGN_DOWN(addr, CONT_PTE_SIZE);
+	unsigned long block = ALIGN_DOWN(addr, PMD_SIZE);
+	unsigned long other = group == block ? block + CONT_PTE_SIZE : block;
+	ptval_t before = leaf_val(block) & ~(PTE_TYPE_MASK | PTE_CONT);
+
+	memset((void *)addr, 0x5a, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(addr, PAGE_SIZE, &to_ro));
+
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, leaf_size(addr));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, leaf_size(group));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, leaf_size(group + CONT_PTE_SIZE - 1));
+	KUNIT_EXPECT_EQ(test, CONT_PTE_SIZE, leaf_size(other));
+
+	/* The page, and nothing but the page. */
+	KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(addr, true));
+	KUNIT_EXPECT_EQ(test, __pa(addr), hw_translate(addr, false));
+	for (unsigned long a = block; a < block + PMD_SIZE; a += PAGE_SIZE) {
+		if (a == addr)
+			continue;
+		KUNIT_EXPECT_EQ(test, __pa(a), hw_translate(a, true));
+		KUNIT_EXPECT_EQ(test, before + __phys_to_pte_val(a - block),
+				leaf_val(a) & ~(PTE_TYPE_MASK | PTE_CONT));
+	}
+	KUNIT_EXPECT_EQ(test, 0x5a, *(u8 *)addr);
+
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, PAGE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, __pa(addr), hw_translate(addr, true));
+}
+
+/* Ranges whose ends are aligned to a leaf size are split to that size only. */
+static void split_aligned_range(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, get_order(2 * CONT_PTE_SIZE),
+					      PMD_SIZE);
+	unsigned long addr = p->addr;
+
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(addr, CONT_PTE_SIZE, &to_ro));
+	KUNIT_EXPECT_EQ(test, CONT_PTE_SIZE, leaf_size(addr));
+	KUNIT_EXPECT_EQ(test, CONT_PTE_SIZE, leaf_size(addr + CONT_PTE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, CONT_PTE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, CONT_PTE_SIZE, leaf_size(addr));
+}
+
+/* Both ends inside leaves of their own. */
+static void split_unaligned_range(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, get_order(2 * CONT_PTE_SIZE),
+					      PMD_SIZE);
+	unsigned long start = p->addr + PAGE_SIZE;
+	unsigned long end = p->addr + 2 * CONT_PTE_SIZE - PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(start, end - start, &to_ro));
+	KUNIT_EXPECT_EQ(test, __pa(start - 1) & PAGE_MASK,
+			hw_translate((start - 1) & PAGE_MASK, true));
+	KUNIT_EXPECT_EQ(test, __pa(end), hw_translate(end, true));
+	for (unsigned long a = start; a < end; a += PAGE_SIZE)
+		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(a, true));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(start, end - start, &to_rw));
+}
+
+/* What has the attributes already is not split for them. */
+static void split_nothing_to_change(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, get_order(4 * PAGE_SIZE),
+					      PMD_SIZE);
+	unsigned long size = leaf_size(p->addr);
+	long tables = pgtable_pages();
+
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr + PAGE_SIZE, 2 * PAGE_SIZE,
+					     &to_rw));
+	KUNIT_EXPECT_EQ(test, 0, set_direct_map_default_noflush(p->page));
+	KUNIT_EXPECT_EQ(test, size, leaf_size(p->addr));
+	KUNIT_EXPECT_EQ(test, tables, pgtable_pages());
+}
+
+/* The tables of a split restrict what the leaf restricted, and no more. */
+static void split_table_attrs(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, 0, PMD_SIZE);
+	pmd_t *pmdp;
+
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_ro));
+	pmdp = pmd_off_k(p->addr);
+	KUNIT_EXPECT_TRUE(test, pmd_table(pmdp_get(pmdp)));
+	KUNIT_EXPECT_EQ(test, PMD_TABLE_PXN | PMD_TABLE_UXN,
+			pmd_val(pmdp_get(pmdp)) & (PMD_TABLE_PXN | PMD_TABLE_UXN));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+}
+
+/* A range that is not made of pages is refused, with nothing done. */
+static void split_bad_range(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, 0, PMD_SIZE);
+	unsigned long size = leaf_size(p->addr);
+	struct kernel_leaf_pool pool = {};
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			kernel_leaf_change_begin(p->addr + 1, p->addr + PAGE_SIZE,
+						 &to_ro, &pool));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			kernel_leaf_change_begin(p->addr, p->addr + 1, &to_ro,
+						 &pool));
+	KUNIT_EXPECT_EQ(test, 0, pool.nr);
+	KUNIT_EXPECT_EQ(test, size, leaf_size(p->addr));
+}
+
+/* Allocations are counted, checked for their context, and made to fail. */
+struct fill_ctx {
+	unsigned long addr;
+	int calls;
+	int fail_at;
+	bool locked;
+};
+
+static int fill_stub(struct kernel_leaf_pool *pool, unsigned int nr)
+{
+	struct fill_ctx *ctx = kunit_get_current_test()->priv;
+	struct kernel_leaf_region *region = kernel_leaf_region(ctx->addr);
+	int ret;
+
+	/* Nobody who allocates may hold what reclaim may need. */
+	if (down_write_trylock(&region->lock))
+		up_write(&region->lock);
+	else
+		ctx->locked = true;
+	if (mutex_is_locked(&region->split_lock))
+		ctx->locked = true;
+
+	if (++ctx->calls == ctx->fail_at)
+		return -ENOMEM;
+
+	kunit_deactivate_static_stub(kunit_get_current_test(),
+				     kernel_leaf_pool_fill);
+	ret = kernel_leaf_pool_fill(pool, nr);
+	kunit_activate_static_stub(kunit_get_current_test(),
+				   kernel_leaf_pool_fill, fill_stub);
+	return ret;
+}
+
+/* No allocation under a lock; each that fails leaves all as it was. */
+static void split_alloc_failure(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, 1, leaf_max_size());
+	struct fill_ctx ctx = { .addr = p->addr };
+	unsigned long size = leaf_size(p->addr);
+	bool done = false;
+
+	test->priv = &ctx;
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, fill_stub);
+
+	for (ctx.fail_at = 1; ctx.fail_at < 8 && !done; ctx.fail_at++) {
+		ptval_t val = leaf_val(p->addr);
+		int ret;
+
+		ctx.calls = 0;
+		ret = leaf_change(p->addr, PAGE_SIZE, &to_ro);
+		if (!ret) {
+			done = true;
+			break;
+		}
+		KUNIT_EXPECT_EQ(test, -ENOMEM, ret);
+		KUNIT_EXPECT_EQ(test, __pa(p->addr), hw_translate(p->addr, true));
+		if (ctx.fail_at == 1) {
+			KUNIT_EXPECT_EQ(test, size, leaf_size(p->addr));
+			KUNIT_EXPECT_EQ(test, val, leaf_val(p->addr));
+		}
+	}
+	KUNIT_EXPECT_TRUE(test, done);
+	KUNIT_EXPECT_GT(test, ctx.fail_at, 1);
+	KUNIT_EXPECT_FALSE(test, ctx.locked);
+	KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(p->addr, true));
+
+	/* On pages that stand alone nothing is allocated. */
+	ctx.fail_at = 1;
+	ctx.calls = 0;
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, 0, ctx.calls);
+}
+
+/* A range across regions has all its tables before it changes anything. */
+static void split_across_regions(struct kunit *test)
+{
+	unsigned long edge = ALIGN(PAGE_OFFSET + 1, KERNEL_LEAF_MAX_SIZE);
+
+	KUNIT_EXPECT_EQ(test, edge,
+			kernel_leaf_region_end(edge - PAGE_SIZE, edge + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, edge - PAGE_SIZE,
+			kernel_leaf_region_end(edge - 2 * PAGE_SIZE,
+					       edge - PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, edge,
+			kernel_leaf_region_end(edge - PAGE_SIZE, edge));
+	KUNIT_EXPECT_PTR_NE(test, kernel_leaf_region(edge - 1),
+			    kernel_leaf_region(edge));
+	/* The end of the address space is an end like any other. */
+	KUNIT_EXPECT_EQ(test, 0UL, kernel_leaf_region_end(-PAGE_SIZE, 0));
+}
+
+static struct kunit_case split_cases[] = {
+	KUNIT_CASE(split_one_page),
+	KUNIT_CASE(split_aligned_range),
+	KUNIT_CASE(split_unaligned_range),
+	KUNIT_CASE(split_nothing_to_change),
+	KUNIT_CASE(split_table_attrs),
+	KUNIT_CASE(split_bad_range),
+	KUNIT_CASE(split_alloc_failure),
+	KUNIT_CASE(split_across_regions),
+	{}
+};
+
+static struct kunit_suite split_suite = {
+	.name = "kernel_leaf_split",
+	.init = split_suite_init,
+	.test_cases = split_cases,
+};
+
+kunit_test_suite(split_suite);
+
+MODULE_DESCRIPTION("KUnit tests for splits of kernel leaf mappings");
+MODULE_LICENSE("GPL");

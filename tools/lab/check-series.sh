@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Lists where patches/, the copies of the added files and build/linux differ. Without build/linux: patches/ and the copies.
+set -u
+. "$(dirname "$0")/lib.sh"
+. "$LAB/cover.sh"
+
+scratch_tmp
+bad() { echo "$*" >> "$TMP/bad"; }
+: > "$TMP/bad"
+mkdir "$TMP/added" "$TMP/series"
+
+patches > "$TMP/list"
+n=$(wc -l < "$TMP/list")
+[ "$n" -gt 0 ] || bad "patches/ holds no patch"
+(added_files "$TMP/added" < "$TMP/list") 2>> "$TMP/bad"
+(cd "$TMP/added" && find . -type f -printf '%P\n' | sort) > "$TMP/names"
+while read -r f; do
+	if [ ! -f "$TOP/$f" ]; then bad "$f: added by the series, no copy here"
+	elif ! cmp -s "$TMP/added/$f" "$TOP/$f"; then bad "$f: the copy differs from what the series adds"; fi
+done < "$TMP/names"
+while read -r f; do
+	bad "$f: a copy of a file that the series does not add"
+done < <(copies | comm -23 - "$TMP/names")
+
+cover=$TOP/patches/cover-letter.txt
+if [ ! -f "$cover" ]; then bad "patches/cover-letter.txt is not there"
+else cover_check_count "$cover" "$n" >> "$TMP/bad"; fi
+
+if git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1; then
+	format_series "$TREE" "$TMP/series" || bad "$TREE: git format-patch failed"
+	while read -r f; do
+		if [ ! -f "$TOP/patches/$f" ]; then bad "patches/$f is not there, build/linux has it"
+		elif [ ! -f "$TMP/series/$f" ]; then bad "patches/$f is there, build/linux does not have it"
+		elif [ "$(normal_patch "$TOP/patches/$f")" != "$(normal_patch "$TMP/series/$f")" ]; then
+			bad "patches/$f: build/linux has another version"
+		fi
+	done < <(cd "$TMP/series" && { sed 's,.*/,,' "$TMP/list"; find . -name '*.patch' -printf '%f\n'; } | sort -u)
+	while read -r f; do
+		bad "build/linux: uncommitted: $f"
+	done < <(git -C "$TREE" status --porcelain | head -n 20)
+	if [ -f "$cover" ]; then
+		cp "$cover" "$TMP/cover"
+		(cover_fill "$TREE" "$TMP/cover") 2>> "$TMP/bad"
+		cmp -s "$cover" "$TMP/cover" || bad "patches/cover-letter.txt: the shortlog or the diffstat is out of date"
+	fi
+else
+	note "no $TREE: compared patches/ with the copies only"
+fi
+[ -s "$TMP/bad" ] || exit 0
+cat "$TMP/bad"
+die "$(wc -l < "$TMP/bad") differences; make series takes build/linux into patches/, make tree the other way"

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# The patches as such: they apply, they agree with the copies and the tree, MAINTAINERS names what they add.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+. "$LAB/am.sh"
+scratch_tmp
+
+if why=$("$LAB/check-series.sh" 2>&1); then ok check-series; else nok check-series "$(grep -v '^#' <<< "$why" | head -n 1)"; fi
+
+mapfile -t list < <(patches)
+if [ "${#list[@]}" -gt 0 ]; then ok has-patches; else nok has-patches "patches/ holds none"; exit; fi
+
+# The same commits come out of a second run: hashes do not depend on who applies them, nor when.
+if ! one=$(am_series "$TREE" base "$TMP/one" 2>&1); then nok git-am "$one"
+elif [ "$one" != "$(am_series "$TREE" base "$TMP/two" 2>&1)" ]; then nok git-am "two runs give two hashes"
+elif [ "$(git -C "$TREE" rev-parse "$one^{tree}")" != "$(git -C "$TREE" rev-parse 'HEAD^{tree}')" ]; then
+	nok git-am "the result is not what build/linux holds"
+else ok git-am; fi
+
+bad=$(grep -lE '^(Signed-off-by|Co-developed-by):' "${list[@]}" | xargs -r -n 1 basename)
+if [ -z "$bad" ]; then ok no-signed-off-by; else nok no-signed-off-by "${bad//$'\n'/ }"; fi
+
+bad=$(grep -nE '^\+.*[[:blank:]]$' "${list[@]}" | sed "s,$TOP/,," | cut -d : -f 1,2 | head -n 5)
+if [ -z "$bad" ]; then ok no-trailing-blanks; else nok no-trailing-blanks "${bad//$'\n'/ }"; fi
+
+# MAINTAINERS: every F: line matches an added file, every added file is matched, and the series adds the same entry.
+git apply --summary "${list[@]}" | sed -n 's/^ create mode [0-9]* //p' | sort -u > "$TMP/added"
+grep -h '^F:' "$TOP/MAINTAINERS" | sed 's/^F:[[:blank:]]*//' > "$TMP/globs"
+why=$(python3 - "$TMP/added" "$TMP/globs" <<'PY'
+import fnmatch, sys
+added, globs = ([l.strip() for l in open(f)] for f in sys.argv[1:])
+def match(f, g):    # get_maintainer.pl: a trailing / is everything below, * does not cross a /
+    if g.endswith('/'):
+        return f.startswith(g)
+    return f.count('/') == g.count('/') and fnmatch.fnmatchcase(f, g)
+print(*[f'F: {g} matches no added file' for g in globs if not any(match(f, g) for f in added)],
+      *[f'{f} has no F: line' for f in added if not any(match(f, g) for g in globs)], sep='; ')
+PY
+)
+if [ -z "$why" ]; then ok maintainers-files; else nok maintainers-files "$why"; fi
+
+sed -n 's/^+//p' "${list[@]}" > "$TMP/plus"
+missing=$(grep -vxFf "$TMP/plus" "$TOP/MAINTAINERS" | grep . | head -n 1)
+if [ -z "$missing" ]; then ok maintainers-entry; else nok maintainers-entry "the series does not add the line: $missing"; fi

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Every commit of the series builds and boots, with the lab's config and with next to none.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+
+wt=$BUILD/bisect
+git -C "$TREE" worktree prune
+[ "$(git -C "$wt" rev-parse --show-toplevel 2>/dev/null)" = "$wt" ] || {
+	rm -rf "$wt"
+	git -C "$TREE" worktree add -q -f --detach "$wt" base || die "$wt can't be made; make room"
+}
+make -s -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
+
+n=0
+for commit in $(git -C "$TREE" rev-list --reverse base..HEAD); do
+	n=$((n + 1))
+	git -C "$wt" reset -q --hard && git -C "$wt" checkout -q --detach "$commit" || { nok "bisect-$n" "git checkout $commit failed"; continue; }
+	echo "# $n: $(git -C "$wt" log -1 --format=%s)"
+	for flavour in lab min; do
+		obj=$BUILD/obj/bisect-$flavour
+		if ! out=$("$LAB/kbuild.sh" "$wt" $flavour "$obj" 2>&1); then
+			echo "$out"
+			nok "bisect-$n-$flavour-builds" "$(tail -n 1 <<< "$out")"
+			continue
+		fi
+		if warn=$(grep -m 1 -E '^[^ ]+:[0-9]+:[0-9]+: warning: ' "$obj/build.log"); then nok "bisect-$n-$flavour-builds" "$warn"; else ok "bisect-$n-$flavour-builds"; fi
+		words='lab=none' # min has no ptdump
+		[ $flavour = min ] || words='lab=secretmem,dump lab.files=4 lab.mib=8'
+		if out=$("$LAB/run.sh" -q -t 120 -a "$words" -o "$BUILD/run/bisect-$n-$flavour" "$obj/arch/arm64/boot/Image" "$BUILD/guest/plain/initrd.cpio.gz" 2>&1); then
+			ok "bisect-$n-$flavour-boots"
+		else
+			nok "bisect-$n-$flavour-boots" "$(tail -n 1 <<< "$out")"
+		fi
+	done
+done
+[ "$n" -gt 0 ] || nok bisect "the series has no commit"

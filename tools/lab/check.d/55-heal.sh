@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# The linear map heals: 8 GiB, 4 CPUs, at most 2 % more leaves than at boot and no more tables, within 5 s.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+# shellcheck source=tools/lab/boot.sh
+. "$LAB/boot.sh"
+
+machine=(-m bbml3 -c 4 -M 8192 -t 300)
+bar="lab.expect=heal lab.heal_ms=5000 lab.slack=2"
+
+guest linux-lab
+boot heal-secretmem "${machine[@]}" -a "lab=secretmem $bar lab.rounds=2 lab.files=16 lab.mib=32 lab.stride=7"
+boot heal-mixed "${machine[@]}" -a "lab=mixed $bar lab.churn_s=10"
+for work in bpf modules setmem; do
+	boot heal-$work "${machine[@]}" -a "lab=$work $bar"
+done
+
+# A bar that the unmodified kernel passes would be none.
+guest base-lab
+out=$("$LAB/run.sh" -o "$BUILD/run/heal-base" "${machine[@]}" -a "lab=secretmem $bar" "$image" "$initrd" 2>&1)
+if grep -q '^verdict: fail (not ok 3 secretmem-heal' <<< "$out"; then
+	ok heal-not-by-itself
+else
+	nok heal-not-by-itself "the unmodified kernel: $(tail -n 1 <<< "$out")"
+fi

@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# What the lab's tools do when something is wrong: one line on stderr, a non-zero exit, nothing half-written. Everything happens in
+# a copy of the repository with a kernel of four files; fakes stand in for the network, apt and QEMU.
+# The fakes' text is for their shell, not for this one.
+# shellcheck disable=SC2016,SC2115,SC2153
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+scratch_tmp
+real_tree=$TREE
+
+repo=$TMP/repo lab=$TMP/repo/tools/lab out=$TMP/out
+mkdir -p "$repo/tools"
+cp -r "$LAB" "$repo/tools/"
+cp "$TOP/Makefile" "$repo/"
+unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS QEMU CROSS_COMPILE
+export O=$out
+
+# A PATH with everything but some commands, and with fakes: path NAME...
+all=$TMP/all fake=$TMP/fake
+mkdir "$all" "$fake"
+IFS=: read -ra dirs <<< "$PATH"
+for d in "${dirs[@]}"; do [ ! -d "$d" ] || find -L "$d" -maxdepth 1 -type f -perm -1 -exec ln -s -t "$all" {} + 2>/dev/null; done
+without() { rm -rf "$TMP/path" "$fake"/* && mkdir "$TMP/path" && cp -P "$all"/* "$TMP/path/" && (cd "$TMP/path" && rm -f "$@"); }
+fake() { printf '#!/bin/sh\n%s\n' "$2" > "$fake/$1" && chmod +x "$fake/$1"; }
+p=$fake:$TMP/path
+
+# fails NAME PATTERN COMMAND...: one line on stderr (progress lines begin with #), that says PATTERN; and nothing is left.
+fails() {
+	local name=$1 pattern=$2 rc lines left
+	shift 2
+	(cd "$repo" && "$@") > "$TMP/stdout" 2> "$TMP/stderr"
+	rc=$?
+	lines=$(grep -v '^#' "$TMP/stderr")
+	left=$(find "$out" "$repo" -name '.tmp.*' -o -name '.patches.*' 2>/dev/null | head -n 1)
+	if [ $rc = 0 ]; then nok "$name" "exit status 0"
+	elif [ "$(grep -c . <<< "$lines")" != 1 ]; then nok "$name" "$(grep -c . <<< "$lines") lines on stderr: $(head -n 2 <<< "$lines" | tr '\n' '|')"
+	elif ! grep -qE -e "$pattern" <<< "$lines"; then nok "$name" "it says: $lines"
+	elif [ -n "$left" ]; then nok "$name" "left behind: $left"
+	elif [ -z "${keep-}" ] && [ -e "$out/linux" ]; then nok "$name" "there is a tree now"
+	else ok "$name"; fi
+}
+# works NAME COMMAND...
+works() {
+	local name=$1
+	shift
+	if (cd "$repo" && "$@") > "$TMP/stdout" 2> "$TMP/stderr"; then ok "$name"; else nok "$name" "$(tail -n 1 "$TMP/stderr")"; fi
+}
+same() { if [ "$2" = "$3" ]; then ok "$1"; else nok "$1" "got '$2', not '$3'"; fi; }
+run() { env PATH="$p" "$@"; }
+
+# Set-up.
+without qemu-system-aarch64; fake id 'echo 1000'
+fails no-qemu 'missing: qemu-system-arm; run: sudo make setup$' run "$lab/setup.sh"
+without; fake id 'echo 1000'; fake qemu-system-aarch64 'echo QEMU emulator version 7.2.9'
+fails old-qemu 'QEMU is version 7, 10 or newer is needed; run: sudo make setup$' run "$lab/setup.sh"
+without; fake old-qemu 'echo QEMU emulator version 9.1.0'
+fails old-qemu-by-name 'version 9, not QEMU 10 or newer' run QEMU="$fake/old-qemu" "$lab/setup.sh"
+without bison flex sparse; fake id 'echo 1000'
+fails no-packages 'missing: bison flex sparse; run: sudo make setup$' run "$lab/setup.sh"
+without bison apt-get; fake id 'echo 0'
+fails no-apt 'missing: bison; install' run "$lab/setup.sh"
+without bison; fake id 'echo 0'; fake apt-get 'echo "E: Unable to fetch some archives" >&2; exit 100'
+fails install-fails 'Unable to fetch some archives; install by hand' run "$lab/setup.sh"
+fails no-such-cross 'no nope-gcc in PATH' run CROSS_COMPILE=nope- "$lab/setup.sh"
+if [ "$(uname -m)" != aarch64 ]; then
+	without aarch64-linux-gnu-gcc; fake id 'echo 1000'
+	fails no-cross 'missing: gcc-aarch64-linux-gnu( libc6-dev-arm64-cross)?; run' run "$lab/setup.sh"
+fi
+
+# The download.
+without; fake curl 'echo "curl: (6) no such host" >&2; exit 6'
+fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *) echo "E: no such host" >&2; exit 100 ;; esac'
+fails no-network 'base kernel \(Debian: .*no such host; kernel.org: .*no such host\); mend the network' run "$lab/base.sh"
+fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *download*) echo bad > linux-source-7.3_1_all.deb ;; esac'
+fails corrupt-deb 'checksum of linux-source-7.3 is not' run "$lab/base.sh"
+same corrupt-deb-not-kept "$(find "$out" -name '*.deb')" ''
+fake curl 'while [ "$1" != -o ]; do shift; done; echo "0123  linux-7.3.4.tar.xz" > "$2"'
+fails corrupt-download 'kernel.org: the checksum of linux-7.3.4.tar.xz is not' run "$lab/base.sh"
+fake df 'echo header; echo fs 9 9 100 9% /'
+fails no-space '100 MiB free, 6144 are needed' run "$lab/base.sh"
+same no-space-nothing-fetched "$(find "$out" -name '*.xz' -o -name '*.deb')" ''
+
+# A tarball.
+without
+kernel() { # DIR VERSION.PATCHLEVEL.SUBLEVEL
+	mkdir -p "$1/arch/arm64/mm" && touch "$1/Kbuild"
+	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\nEXTRAVERSION =\n' "${2%%.*}" "$(cut -d . -f 2 <<< "$2")" "${2##*.}" > "$1/Makefile"
+	seq 100 > "$1/arch/arm64/mm/mmu.c"
+}
+kernel "$TMP/linux-7.2.9" 7.2.9
+tar -C "$TMP" -cJf "$TMP/wrong.tar.xz" linux-7.2.9
+echo garbage > "$TMP/garbage.tar.xz"
+mkdir "$TMP/sums"; cp "$TMP/wrong.tar.xz" "$TMP/sums/linux-7.3.4.tar.xz"; echo "0123  linux-7.3.4.tar.xz" > "$TMP/sums/sha256sums.asc"
+# Room is not what these are about.
+fake df 'echo header; echo fs 9 9 99999 9% /'
+fails no-tarball 'no such file; name linux-7.3.4.tar.xz' run BASE_TARBALL="$TMP/none.tar.xz" "$lab/base.sh"
+fails wrong-version 'holds Linux 7.2.9, not 7.3.4' run BASE_TARBALL="$TMP/wrong.tar.xz" "$lab/base.sh"
+fails garbage-tarball "garbage.tar.xz can't be unpacked" run BASE_TARBALL="$TMP/garbage.tar.xz" "$lab/base.sh"
+fails wrong-checksum 'checksum of .*linux-7.3.4.tar.xz is not the one in' run BASE_TARBALL="$TMP/sums/linux-7.3.4.tar.xz" "$lab/base.sh"
+kernel "$TMP/linux-7.3.4" 7.3.4
+head -c 1M /dev/zero > "$TMP/linux-7.3.4/big"
+tar -C "$TMP" -cJf "$TMP/right.tar.xz" linux-7.3.4
+small() { (trap '' XFSZ; ulimit -f 256; run "$@"); }
+fails disk-full-midway "right.tar.xz can't be unpacked.*make room" small BASE_TARBALL="$TMP/right.tar.xz" "$lab/base.sh"
+fails build-not-writable 'choose another folder with O=' run O=/dev/null/x "$lab/base.sh"
+(mkdir -p "$out" && exec 9> "$out/.lock" && flock 9 && sleep 20) & sleep 0.5
+fails locked 'another make works in' run LOCK_WAIT=0 "$lab/base.sh"
+kill $! && wait $! 2>/dev/null
+
+# KDIR, and the way of a patch into the tree and back.
+fails kdir-missing 'KDIR=/nonexistent is not a kernel tree' run KDIR=/nonexistent "$lab/base.sh"
+fails kdir-other 'is not a kernel tree' run KDIR="$TMP/sums" "$lab/base.sh"
+kdir=$TMP/linux-7.3.4
+git -C "$kdir" init -q && git -C "$kdir" add -A && git -C "$kdir" commit -qm one
+echo '// not committed' >> "$kdir/arch/arm64/mm/mmu.c"
+state() { (cd "$kdir" && find . -type f -exec sha256sum {} + | sort; find . -printf '%p %T@\n' | sort; git rev-parse HEAD); }
+state > "$TMP/before"
+keep=1 tree=$out/kdir/linux
+export KDIR=$kdir
+works kdir-base run "$lab/base.sh"
+works kdir-tree run "$lab/tree.sh"
+(cd "$tree" && sed -i 's/^50$/fifty/' arch/arm64/mm/mmu.c && git commit -qam 'arm64: mm: Say fifty' &&
+	mkdir -p arch/arm64/mm/tests && echo new > arch/arm64/mm/tests/new.c && git add -A && git commit -qm 'arm64: mm: Add new') || die "git failed"
+head=$(git -C "$tree" rev-parse HEAD)
+works series run "$lab/series.sh"
+same series-names "$(cd "$repo/patches" && echo *)" '0001-arm64-mm-Say-fifty.patch 0002-arm64-mm-Add-new.patch'
+same series-copies "$(cat "$repo/arch/arm64/mm/tests/new.c")" new
+cp -r "$repo/patches" "$TMP/saved"
+printf 'Subject: [PATCH 0/2] arm64: mm: Two\n\nText.\n%s\n%s\n' '--- shortlog and diffstat, by make series ---' '--- end ---' > "$repo/patches/cover-letter.txt"
+works series-again run "$lab/series.sh"
+same series-stable "$(diff -r "$TMP/saved" "$repo/patches")" "Only in $repo/patches: cover-letter.txt"
+same cover-filled "$(grep -c '2 files changed' "$repo/patches/cover-letter.txt")" 1
+works check-series-agrees run "$lab/check-series.sh"
+sed -i 's,0/2,0/3,' "$repo/patches/cover-letter.txt"
+fails check-series-count '1 differences' run "$lab/check-series.sh"
+sed -i 's,0/3,0/2,' "$repo/patches/cover-letter.txt"
+echo changed > "$repo/arch/arm64/mm/tests/new.c"; touch "$repo/arch/arm64/mm/extra.c"; sed -i 's/+fifty/+FIFTY/' "$repo/patches/0001"*
+fails check-series-differs '3 differences' run "$lab/check-series.sh"
+fails check-series-fresh-clone '2 differences' run KDIR= O="$TMP/none" "$lab/check-series.sh"
+rm "$repo/arch/arm64/mm/extra.c"
+fails tree-keeps-changes 'uncommitted changes' run sh -c "echo x >> $tree/Kbuild; $lab/tree.sh"
+git -C "$tree" checkout -q Kbuild
+echo mine > "$tree/mine" && git -C "$tree" add -A && git -C "$tree" commit -qm mine
+fails tree-keeps-commits 'commits that patches/ does not hold' run "$lab/tree.sh"
+same tree-kept "$(git -C "$tree" log -1 --format=%s)" mine
+works tree-forced run FORCE=1 "$lab/tree.sh"
+same tree-follows-patches "$(sed -n 50p "$tree/arch/arm64/mm/mmu.c")" FIFTY
+sed -i 's/+FIFTY/+fifty/' "$repo/patches/0001"*
+works tree-back run "$lab/tree.sh"
+git -C "$tree" reset -q --hard base
+rm -rf "$out/kdir"
+works tree-anew run sh -c "$lab/base.sh && $lab/tree.sh"
+same tree-content "$(git -C "$tree" rev-parse 'HEAD^{tree}')" "$(git -C "$tree" rev-parse "$head^{tree}" 2>/dev/null || git -C "$tree" rev-parse 'HEAD^{tree}')"
+one=$(git -C "$tree" rev-parse HEAD)
+rm -rf "$out/kdir"
+works tree-third run sh -c "$lab/base.sh && $lab/tree.sh"
+same hashes-reproducible "$(git -C "$tree" rev-parse HEAD)" "$one"
+sed -i 's/^-50$/-49/' "$repo/patches/0001"*
+fails patch-does-not-apply 'patches/0001-arm64-mm-Say-fifty.patch does not apply: arch/arm64/mm/mmu.c:47; mend' run "$lab/tree.sh"
+same failed-patch-leaves-tree "$(git -C "$tree" rev-parse HEAD) $(git -C "$tree" status --porcelain)" "$one "
+echo nothing > "$repo/patches/0001-arm64-mm-Say-fifty.patch"
+fails not-a-patch 'patches/0001-arm64-mm-Say-fifty.patch is not a patch; mend' run "$lab/tree.sh"
+cp "$TMP/saved/"* "$repo/patches/"
+works patches-mended run "$lab/tree.sh"
+state > "$TMP/after"
+same kdir-untouched "$(diff "$TMP/before" "$TMP/after")" ''
+git -C "$kdir" checkout -q arch && seq 2 100 > "$kdir/arch/arm64/mm/mmu.c" && git -C "$kdir" commit -qam two
+works kdir-moves-on run sh -c "$lab/base.sh && $lab/tree.sh"
+same kdir-new-base "$(git -C "$tree" log --format=%s | wc -l) $(sed -n 49p "$tree/arch/arm64/mm/mmu.c")" '3 fifty'
+rm -rf "$kdir/.git"
+works kdir-without-git run sh -c "$lab/base.sh && $lab/tree.sh"
+unset keep KDIR
+rm -rf "$out"
+
+# The build.
+[ -d "$real_tree" ] || die "$real_tree: run make tree first"
+keep=1
+cat > "$lab/configs/bogus.config" <<'C'
+CONFIG_NO_SUCH_OPTION=y
+CONFIG_PRINTK=y
+# CONFIG_64BIT is not set
+C
+kbuild_lines() { run "$lab/kbuild.sh" "$@" 2> "$TMP/err"; local rc=$?; tail -n 1 "$TMP/err" >&2; return $rc; }
+fails option-does-not-stick 'bogus: these options did not stick; mend tools/lab/configs/bogus.config' kbuild_lines "$real_tree" bogus "$out/obj"
+same option-list "$(grep '^  ' "$TMP/err" | xargs)" 'CONFIG_64BIT=n (is y) CONFIG_NO_SUCH_OPTION=y (is n)'
+same option-no-config "$(find "$out/obj" -maxdepth 1 -name .config)" ''
+fails no-flavour 'no such flavour: tools/lab/configs/none.config' run "$lab/kbuild.sh" "$real_tree" none "$out/obj"
+fails no-tree "is not a kernel tree; run make tree" run "$lab/kbuild.sh" "$TMP/sums" min "$out/obj"
+if [ "$(uname -m)" != aarch64 ]; then
+	without aarch64-linux-gnu-gcc
+	fails build-without-cross 'no aarch64-linux-gnu-gcc; run make setup' run "$lab/kbuild.sh" "$real_tree" min "$out/obj"
+fi
+
+# The driver of the tests.
+rm "$lab/check.d"/*
+step() { { printf '. "$LAB/lib.sh"\n'; printf '%s\n' "$2"; } > "$lab/check.d/$1.sh"; }
+step 10-good 'ok a; ok b'
+works driver-passes "$lab/check.sh"
+same driver-counts "$(tail -n 1 "$TMP/stdout")" '2 passed, 0 failed'
+step 20-bad 'ok c; nok d "on purpose"'
+step 30-none ':'
+step 40-dies 'ok e; die "on purpose"'
+step 50-hangs 'ok f; sleep 60'
+step 60-last 'ok g'
+(cd "$repo" && STEP_LIMIT=3 "$lab/check.sh") > "$TMP/stdout" 2>&1
+same driver-fails $? 1
+same driver-goes-on "$(tail -n 1 "$TMP/stdout")" '6 passed, 4 failed'
+(cd "$repo" && STEPS='good last' "$lab/check.sh") > "$TMP/stdout" 2>&1
+same driver-selects "$(tail -n 1 "$TMP/stdout")" '3 passed, 0 failed'
+fails driver-no-such-step "no step 'other'; there are: good bad none" env STEPS=other "$lab/check.sh"

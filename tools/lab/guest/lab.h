@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The guest's init: what its files share.
+ */
+#ifndef LAB_H
+#define LAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pt.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define TRACEFS		"/sys/kernel/tracing"
+#define PTDUMP		"/sys/kernel/debug/kernel_page_tables"
+
+/**
+ * struct lab_options - lab.NAME=VALUE of the kernel command line
+ * @steps: lab=, the steps to take, with commas
+ * @rounds: times that a workload is repeated
+ * @files: secret files of the secretmem workload
+ * @mib: MiB of each
+ * @stride: every so-manieth page is touched
+ * @seed: of the random numbers
+ * @heal_ms: time to heal after the last close
+ * @churn_s: duration of the mixed workload
+ * @idle_s: duration of the idle check
+ * @slack: percent of leaves and tables over boot that still count as healed
+ * @expect_heal: lab.expect=heal, else noheal
+ * @worker: the name, or a part of it, of the functions that the idle check
+ *	must not see running
+ */
+struct lab_options {
+	char steps[256];
+	unsigned int rounds;
+	unsigned int files;
+	unsigned int mib;
+	unsigned int stride;
+	unsigned int seed;
+	unsigned int heal_ms;
+	unsigned int churn_s;
+	unsigned int idle_s;
+	unsigned int slack;
+	bool expect_heal;
+	char worker[64];
+};
+
+extern struct lab_options opt;
+extern struct pt_geometry geometry;
+
+/**
+ * struct lab_shared - what the processes tell each other
+ * @last_close_ms: when the last workload ended
+ * @stop: churning workers end when they see it
+ * @torn: lines that showed the page tables in the middle of a change
+ * @done: repetitions of each worker, by its index
+ */
+struct lab_shared {
+	uint64_t last_close_ms;
+	bool stop;
+	unsigned long torn;
+	unsigned long done[8];
+};
+
+extern struct lab_shared *shared;
+
+/* ktap.c: everything goes to the kernel log, so that no line is torn. */
+void ktap_open(void);
+void ktap_plan(unsigned int points);
+void ktap_ok(const char *name);
+void ktap_skip(const char *name, const char *why);
+bool ktap_failed(void);
+void ktap_not_ok(const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void raw_line(const char *text);
+/* In a workload's process: says why, and ends it. */
+void give_up(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+
+/* util.c */
+uint64_t now_ms(void);
+void sleep_ms(unsigned int ms);
+unsigned int rnd(unsigned int *seed, unsigned int below);
+void shuffle(unsigned int *seed, unsigned int *v, unsigned int n);
+bool write_file(const char *path, const char *text);
+bool append_file(const char *path, const char *text);
+ssize_t read_file(const char *path, char *buf, size_t len);
+uint64_t read_field(const char *path, const char *name);
+unsigned int cpus(void);
+void pin_to(unsigned int cpu);
+void visit_cpus(void);
+
+/* leaves.c: the linear map now, and whether it healed. */
+struct leaves {
+	struct pt_dump dump;
+	uint64_t pt_pages;
+	uint64_t process_pt;
+	uint64_t at_ms;
+};
+
+bool leaves_read(struct leaves *l);
+void leaves_print(const struct leaves *l, const char *phase, unsigned int round);
+void leaves_phase(const char *phase, unsigned int round);
+bool leaves_boot(void);
+void heal_check(const char *after);
+bool heal_wait(uint64_t *ms);
+void dump_lines(void);
+
+/* Workloads: each call is one bout, in a process of its own. */
+void secretmem_bout(unsigned int *seed);
+void secretmem_phases(void);
+void bpf_bout(unsigned int *seed);
+void modules_bout(unsigned int *seed);
+void setmem_bout(unsigned int *seed);
+void ptdump_bout(unsigned int *seed);
+
+/* work.c */
+struct worker {
+	const char *name;
+	void (*bout)(unsigned int *seed);
+	bool per_cpu;
+	unsigned int bouts;
+};
+
+const struct worker *find_worker(const char *name);
+bool run_child(void (*fn)(unsigned int *), unsigned int times, int index);
+bool run_worker(const struct worker *w, unsigned int times);
+bool run_mixed(void);
+
+/* idle.c, shell.c */
+void idle_check(const char *name);
+void shell(void);
+
+#endif
