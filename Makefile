@@ -7,7 +7,7 @@ B := $(abspath $(O))$(if $(KDIR),/kdir)
 
 # -j is handed on to the kernel's make as J; without it, one job more than there are CPUs.
 J = $(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(shell expr $$(nproc) + 1))
-export J O KDIR BASE_TARBALL FORCE STEPS
+export J O KDIR BASE_TARBALL FORCE STEPS BISECT
 
 kernel = $L/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
 image = $(B)/obj/$1-lab/arch/arm64/boot/Image
@@ -53,6 +53,7 @@ help: ## this list
 	@echo 'KDIR=/path      take the base from this kernel tree (its HEAD), which is only read'
 	@echo 'O=/path         build there instead of build/'
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
+	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
 	@echo 'FORCE=1         make tree drops what patches/ does not hold'
 
 # One kernel after the other: each uses all jobs.

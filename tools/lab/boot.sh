@@ -22,3 +22,18 @@ boot() {
 		return 1
 	fi
 }
+
+# A second tree at the series, whose files may be broken on purpose: what mutants are made in, and the KUnit kernel is built from,
+# so that the two share their objects. It is put back to the series here.
+spare_tree() {
+	spare=$BUILD/spare
+	git -C "$TREE" worktree prune
+	[ "$(git -C "$spare" rev-parse --show-toplevel 2>/dev/null)" = "$spare" ] || {
+		rm -rf "$spare"
+		git -C "$TREE" worktree add -q -f --detach "$spare" HEAD || die "$spare can't be made; make room"
+	}
+	git -C "$spare" reset -q --hard && git -C "$spare" checkout -q --detach "$(git -C "$TREE" rev-parse HEAD)" ||
+		die "$spare can't be reset; remove it"
+	make -s -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
+	initrd=$BUILD/guest/plain/initrd.cpio.gz
+}

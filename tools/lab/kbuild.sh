@@ -30,7 +30,8 @@ export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=lab KB
 vars=(LOCALVERSION=)
 if command -v ccache > /dev/null; then
 	vars+=("CC=ccache ${CROSS_COMPILE-}gcc" "HOSTCC=ccache gcc")
-	export CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
+	# Seen from the object folder all clones look alike.
+	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
 fi
 
 mkdir -p "$obj" 2>/dev/null || die "$obj can't be made; make room, or choose another folder with O="

@@ -878,6 +878,17 @@ static void kernel_collapse_worker(struct work_struct *work)
 	queue_delayed_work(collapse_wq, &collapse_work, busy ? backoff : 1);
 }
 
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Wait until the worker has looked at all that is queued. For tests. */
+void kernel_collapse_flush(void)
+{
+	while (READ_ONCE(nr_queued)) {
+		flush_delayed_work(&collapse_work);
+		cond_resched();
+	}
+}
+#endif
+
 /**
  * kernel_collapse_forget() - a range of the linear map is about to be unmapped
  * @start:	start of the range

@@ -342,7 +342,7 @@ static void never_touched(struct kunit *test)
 	unsigned long alias = (unsigned long)lm_alias(_text);
 	unsigned long size = leaf_size(alias);
 	ptval_t val = leaf_val(alias);
-	void *area = vmalloc(PMD_SIZE);
+	void *area = vmalloc(CONT_PTE_SIZE);
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
 
@@ -353,7 +353,7 @@ static void never_touched(struct kunit *test)
 	size = leaf_size((unsigned long)area);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			kernel_collapse_range((unsigned long)area,
-					      (unsigned long)area + PMD_SIZE));
+					      (unsigned long)area + PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			kernel_collapse_range((unsigned long)_text,
 					      (unsigned long)_end));
@@ -766,6 +766,53 @@ static void worker_makes_progress(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&h.bad));
 }
 
+/* Ticks of the virtual counter: instructions under QEMU's -icount shift=0. */
+static u64 ticks(void)
+{
+	isb();
+	return read_sysreg(cntvct_el0);
+}
+
+/* Says what things cost. Only whether they work is judged: time may be anything. */
+static void costs(struct kunit *test)
+{
+	struct leaf_pages *p = leaf_pages_get(test, get_order(2 * CONT_PTE_SIZE),
+					      PMD_SIZE);
+	unsigned long last = ALIGN_DOWN(p->addr, PMD_SIZE) + PMD_SIZE - PAGE_SIZE;
+	u64 split, change, whole, pieces;
+	u64 t;
+
+	/* A larger leaf than a PMD is split first, and not counted. */
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_ro));
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+
+	t = ticks();
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_ro));
+	change = ticks() - t;
+
+	/* Looked at in full, and not a block: the longest batch. */
+	last = min(last, p->addr + (PAGE_SIZE << p->order) - PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(last, PAGE_SIZE, &to_ro));
+	t = ticks();
+	KUNIT_EXPECT_EQ(test, 0, kernel_collapse_range(p->addr, p->addr + 1));
+	pieces = ticks() - t;
+
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(last, PAGE_SIZE, &to_rw));
+	t = ticks();
+	KUNIT_EXPECT_EQ(test, 0, kernel_collapse_range(p->addr, p->addr + 1));
+	whole = ticks() - t;
+	KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
+
+	t = ticks();
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_ro));
+	split = ticks() - t;
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+
+	kunit_info(test, "ticks: change %llu, first change %llu, collapse %llu, in vain %llu\n",
+		   change, split, whole, pieces);
+}
+
 static struct kunit_case collapse_rule_cases[] = {
 	KUNIT_CASE(rule_every_bit),
 	KUNIT_CASE(rule_uniform_bits),
@@ -789,6 +836,7 @@ static struct kunit_case collapse_cases[] = {
 	KUNIT_CASE(never_touched),
 	KUNIT_CASE(flush_after_replace),
 	KUNIT_CASE(flush_after_fold),
+	KUNIT_CASE(costs),
 	KUNIT_CASE(excluded_by_change),
 	KUNIT_CASE(excluded_by_ptdump),
 	KUNIT_CASE_SLOW(two_halves_and_a_collapse),

@@ -7,6 +7,7 @@
 #define __ARM64_MM_TESTS_KERNEL_LEAF_TEST_H
 
 #include <kunit/test.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
@@ -108,12 +109,17 @@ static inline phys_addr_t hw_translate(unsigned long addr, bool write)
 	return (par & GENMASK_ULL(51, 12)) | (addr & (SZ_4K - 1));
 }
 
-/* Exact: with what the CPUs have not yet added to the total. */
+/*
+ * Tables in use, once what is queued has been looked at and what is free has been
+ * freed. Exact: with what the CPUs have not yet added to the total.
+ */
 static inline long pgtable_pages(void)
 {
 	long nr;
 	int cpu;
 
+	if (kernel_collapse_enabled())
+		kernel_collapse_flush();
 	rcu_barrier();
 	nr = global_node_page_state(NR_PAGETABLE);
 #ifdef CONFIG_SMP
@@ -126,6 +132,27 @@ static inline long pgtable_pages(void)
 	}
 #endif
 	return nr;
+}
+
+/* The largest leaf that this machine's memory has room for, healed. */
+static inline unsigned long leaf_max_size(void)
+{
+	static unsigned long size;
+	phys_addr_t start, end;
+	u64 i;
+
+	if (size)
+		return size;
+
+	for_each_mem_range(i, &start, &end) {
+		for (phys_addr_t a = start; a < end; a += PMD_SIZE) {
+			unsigned long addr = (unsigned long)__va(a);
+
+			size = max(size, leaf_size(addr));
+		}
+	}
+
+	return size;
 }
 
 /*
@@ -188,12 +215,6 @@ static inline struct leaf_pages *leaf_pages_get(struct kunit *test,
 			kunit_add_action_or_reset(test, leaf_page_release, pages));
 
 	return pages;
-}
-
-/* The largest leaf that the linear map has on this system. */
-static inline unsigned long leaf_max_size(void)
-{
-	return pud_sect_supported() ? PUD_SIZE : CONT_PMD_SIZE;
 }
 
 #endif /* __ARM64_MM_TESTS_KERNEL_LEAF_TEST_H */

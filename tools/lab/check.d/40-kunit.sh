@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# The KUnit suites of the series at each granule and number of levels, on CPUs with BBML3 and without, judged by kunit.py.
+# KUNIT_FLAVOURS=kunit-39 adds three levels of 4K pages.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+
+# shellcheck source=tools/lab/boot.sh
+. "$LAB/boot.sh"
+spare_tree
+
+suites() { # FLAVOUR NAME MAY-SKIP [run.sh's arguments]
+	local name=$2 skip=$3 run=$BUILD/run/$2 obj=$BUILD/obj/spare-$1 out total
+	shift 3
+	out=$("$LAB/run.sh" -q -t 300 -a "kunit.enable=1 lab=none" -o "$run" "$@" \
+		"$obj/arch/arm64/boot/Image" "$initrd" 2>&1) || { nok "$name" "$(tail -n 1 <<< "$out")"; return; }
+	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$run/console.log" > "$run/kunit.txt" 2>&1
+	total=$(grep -E 'Ran [0-9]+ tests' "$run/kunit.txt")
+	echo "# $name: ${total#*] }"
+	if ! grep -qE 'passed: [1-9]' <<< "$total" || grep -qE 'failed: [1-9]|crashed: [1-9]|errors: [1-9]' <<< "$total"; then
+		nok "$name" "${total:-no tests were run}, see $run/kunit.txt"
+	elif [ "$skip" = none ] && grep -q 'skipped: [1-9]' <<< "$total"; then
+		nok "$name" "skipped: $(sed -n 's/.*\[SKIPPED\] //p' "$run/kunit.txt" | xargs)"
+	else
+		ok "$name"
+	fi
+}
+
+for flavour in ${KUNIT_FLAVOURS:-kunit kunit-16k kunit-64k}; do
+	"$LAB/kbuild.sh" "$spare" $flavour "$BUILD/obj/spare-$flavour" Image || { nok $flavour "does not build"; continue; }
+	# 4 GiB: whole 1G leaves that are not the kernel's.
+	suites $flavour $flavour-bbml3 none -m bbml3 -c 4 -M 4096
+done
+suites kunit kunit-bbml3-1cpu none -m bbml3 -c 1 -M 4096
+suites kunit kunit-nobbml3 some -m nobbml3 -c 4 -M 2048
+suites kunit kunit-off some -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"
