@@ -763,9 +763,6 @@ static int collapse_table(unsigned long addr, enum pgtable_level level)
 	guard(mutex)(&kernel_collapse_mutex);
 
 	addr = ALIGN_DOWN(addr, table_span(level));
-	if (level == PGTABLE_LEVEL_PMD)
-		deposits_prune(addr, addr + table_span(level), false);
-
 	if (region_trylock(region)) {
 		why = collapse_table_locked(addr, level);
 		up_write(&region->lock);
@@ -804,6 +801,10 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 	if (start >= end || !__is_lm_address(start) || !__is_lm_address(end - 1))
 		return -EINVAL;
 
+	get_online_mems();
+	deposits_prune(ALIGN_DOWN(start, KERNEL_LEAF_MAX_SIZE), end, false);
+	put_online_mems();
+
 	for (int i = 0; i < ARRAY_SIZE(levels); i++) {
 		const unsigned long span = table_span(levels[i]);
 		unsigned long addr = ALIGN_DOWN(start, span);
@@ -829,6 +830,10 @@ static void kernel_collapse_worker(struct work_struct *work)
 	static unsigned long backoff = 1;
 	unsigned int busy = 0;
 	bool more;
+
+	get_online_mems();
+	deposits_prune(PAGE_OFFSET, PAGE_END, false);
+	put_online_mems();
 
 	for (int i = 0; i < COLLAPSE_BATCH; i++) {
 		unsigned long addr;
