@@ -892,6 +892,11 @@ void kernel_collapse_flush(void)
 		cond_resched();
 	}
 }
+
+unsigned int kernel_collapse_nr_deposits(void)
+{
+	return READ_ONCE(nr_deposits);
+}
 #endif
 
 /**

@@ -57,6 +57,7 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 					unsigned int nr);
 enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf);
 void kernel_collapse_flush(void);
+unsigned int kernel_collapse_nr_deposits(void);
 void flush_replaced_table(unsigned long start, unsigned long end);
 void flush_folded_leaves(unsigned long start, unsigned long end);
 #endif

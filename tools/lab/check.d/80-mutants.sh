@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Breaks the series on purpose, one small thing at a time, and sees the KUnit case that is there for it fail. A mutant that only an
-# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test.
+# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -17,6 +17,10 @@ mutant() { # NAME CASE|audit FILE PERL-EXPRESSION
 	local name=$1 killer=$2 file=$spare/arch/arm64/mm/$3 run=$BUILD/run/mutant-$1 out hit
 	mkdir -p "$BUILD/run"
 	perl -0pe "$4" "$file" > "$file.new"
+	if [ -n "${MUTANTS-}" ] && [[ " $MUTANTS " != *" $name "* ]]; then
+		rm -f "$file.new"
+		return
+	fi
 	if cmp -s "$file" "$file.new"; then
 		rm -f "$file.new"
 		nok "mutant-$name" "does not apply to arch/arm64/mm/$3 any more"

@@ -111,7 +111,8 @@ static inline phys_addr_t hw_translate(unsigned long addr, bool write)
 
 /*
  * Tables in use, once what is queued has been looked at and what is free has been
- * freed. Exact: with what the CPUs have not yet added to the total.
+ * freed, with what the CPUs have not yet added to the total. Others come and go
+ * with tables of their own, so only a trend says something.
  */
 static inline long pgtable_pages(void)
 {

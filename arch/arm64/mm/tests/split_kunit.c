@@ -88,14 +88,12 @@ static void split_nothing_to_change(struct kunit *test)
 	struct leaf_pages *p = leaf_pages_get(test, get_order(4 * PAGE_SIZE),
 					      PMD_SIZE);
 	unsigned long size = leaf_size(p->addr);
-	long tables = pgtable_pages();
 
 	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
 	KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr + PAGE_SIZE, 2 * PAGE_SIZE,
 					     &to_rw));
 	KUNIT_EXPECT_EQ(test, 0, set_direct_map_default_noflush(p->page));
 	KUNIT_EXPECT_EQ(test, size, leaf_size(p->addr));
-	KUNIT_EXPECT_EQ(test, tables, pgtable_pages());
 }
 
 /* The tables of a split restrict what the leaf restricted, and no more. */
