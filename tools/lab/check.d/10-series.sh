@@ -28,15 +28,17 @@ if [ -z "$bad" ]; then ok no-trailing-blanks; else nok no-trailing-blanks "${bad
 # MAINTAINERS: every F: line matches an added file, every added file is matched, and the series adds the same entry.
 git apply --summary "${list[@]}" | sed -n 's/^ create mode [0-9]* //p' | sort -u > "$TMP/added"
 grep -h '^F:' "$TOP/MAINTAINERS" | sed 's/^F:[[:blank:]]*//' > "$TMP/globs"
-why=$(python3 - "$TMP/added" "$TMP/globs" <<'PY'
+# Some added files belong to entries that were there before; the patch that adds them names them.
+sed -n 's/^+F:[[:blank:]]*//p' "${list[@]}" > "$TMP/others"
+why=$(python3 - "$TMP/added" "$TMP/globs" "$TMP/others" <<'PY'
 import fnmatch, sys
-added, globs = ([l.strip() for l in open(f)] for f in sys.argv[1:])
+added, globs, others = ([l.strip() for l in open(f)] for f in sys.argv[1:])
 def match(f, g):    # get_maintainer.pl: a trailing / is everything below, * does not cross a /
     if g.endswith('/'):
         return f.startswith(g)
     return f.count('/') == g.count('/') and fnmatch.fnmatchcase(f, g)
 print(*[f'F: {g} matches no added file' for g in globs if not any(match(f, g) for f in added)],
-      *[f'{f} has no F: line' for f in added if not any(match(f, g) for g in globs)], sep='; ')
+      *[f'{f} has no F: line' for f in added if not any(match(f, g) for g in globs + others)], sep='; ')
 PY
 )
 if [ -z "$why" ]; then ok maintainers-files; else nok maintainers-files "$why"; fi
