@@ -419,6 +419,7 @@ struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 	if (!READ_ONCE(nr_deposits))
 		return NULL;
 
+	lockdep_assert_held(&kernel_leaf_region(addr)->split_lock);
 	guard(spinlock)(&deposit_lock);
 
 	list_for_each_entry(pt, deposit_bucket(key), pt_list) {
@@ -571,6 +572,8 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 			   enum pgtable_level level)
 {
 	struct ptdesc *pt = virt_to_ptdesc(entry);
+
+	lockdep_assert_held(&kernel_leaf_region(addr)->lock);
 
 	if (!list_empty(&pt->pt_list))
 		return;

@@ -58,7 +58,7 @@ mutant ignore-pxntable rule_table_attrs collapse.c 's/\tif \(\(table & PMD_TABLE
 mutant ignore-last-entry rule_every_bit collapse.c 's/for \(i = 1; i < nr; i\+\+\) \{\n\t\tptval_t val/for (i = 1; i < nr - 1; i++) {\n\t\tptval_t val/'
 mutant no-deposit deposit collapse.c 's/if \(!leaf_is_default\(leaf\)\)/if (0)/'
 mutant keep-deposits deposit_pruned collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
-mutant image-alias never_touched collapse.c 's/if \(ranges_overlap\(addr, size, \(unsigned long\)lm_alias\(_text\),\n\t\t\t   \(unsigned long\)lm_alias\(_end\)\)\)/if (0)/'
+mutant image-alias image_alias_stays collapse.c 's/if \(ranges_overlap\(addr, size, \(unsigned long\)lm_alias\(_text\),\n\t\t\t   \(unsigned long\)lm_alias\(_end\)\)\)/if (0)/'
 mutant no-queue worker_heals pageattr.c 's/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
 mutant split-for-nothing split_nothing_to_change mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
 mutant alloc-under-lock split_alloc_failure mmu.c 's/\t\tup_read\(&region->lock\);\n\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);\n\t\tif \(ret\)\n\t\t\treturn ret;\n\t\tret = kernel_leaf_region_enter\(region\);\n\t\tif \(ret\)\n\t\t\treturn ret;/\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\tif (ret)\n\t\t\tbreak;/'
