@@ -70,6 +70,7 @@
 #include <linux/mmzone.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 #include <linux/set_memory.h>
 #include <linux/workqueue.h>
 
@@ -93,6 +94,9 @@ DEFINE_STATIC_KEY_FALSE(kernel_collapse_key);
  * who read many entries of the tables and cannot be RCU readers.
  */
 static DEFINE_MUTEX(kernel_collapse_mutex);
+
+/* Tables that a leaf has taken the place of, under kernel_collapse_mutex. */
+static unsigned long collapsed_tables;
 
 /**
  * struct leaf_level - the shape of one level of the tables
@@ -677,6 +681,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 
 	mmap_read_unlock(&init_mm);
 
+	collapsed_tables++;
 	trace_kernel_leaf_collapse(addr, slot->level, false);
 	table_unqueue(virt_to_ptdesc(table));
 	table_retire(virt_to_ptdesc(table), addr, level, leaf);
@@ -766,9 +771,13 @@ static int collapse_table(unsigned long addr, enum pgtable_level level)
 	guard(mutex)(&kernel_collapse_mutex);
 
 	addr = ALIGN_DOWN(addr, table_span(level));
-	if (region_trylock(region)) {
-		why = collapse_table_locked(addr, level);
-		up_write(&region->lock);
+	/* A CPU that is being started may turn out to lack BBML3. */
+	if (kernel_leaf_resize_trylock()) {
+		if (region_trylock(region)) {
+			why = collapse_table_locked(addr, level);
+			up_write(&region->lock);
+		}
+		kernel_leaf_resize_unlock();
 	}
 
 	if (why)
@@ -982,3 +991,30 @@ static int __init kernel_collapse_init(void)
 	return 0;
 }
 subsys_initcall(kernel_collapse_init);
+
+/* linear_map=pages: make of the pages what map_mem() would have made. */
+static int __init kernel_collapse_linear_map(void)
+{
+	unsigned long before = collapsed_tables;
+	u64 time = local_clock();
+	phys_addr_t start, end;
+	u64 i;
+
+	if (!kernel_collapse_enabled() || !linear_map_wants_collapse())
+		return 0;
+
+	for_each_mem_range(i, &start, &end) {
+		start = PAGE_ALIGN(start);
+		end = ALIGN_DOWN(end, PAGE_SIZE);
+		if (start < end)
+			kernel_collapse_range((unsigned long)__va(start),
+					      (unsigned long)__va(end - 1) + 1);
+	}
+
+	pr_info("made of pages (linear_map=pages): %lu tables collapsed in %llu us\n",
+		collapsed_tables - before,
+		div_u64(local_clock() - time, NSEC_PER_USEC));
+
+	return 0;
+}
+subsys_initcall_sync(kernel_collapse_linear_map);

@@ -7,10 +7,13 @@
  *
  *	mem_hotplug_lock (read)
  *	  kernel_collapse_mutex		one collapse at a time
- *	    region->lock		change: read; collapse: write, by trylock
- *	      region->split_lock	splits within one region
- *	      init_mm.mmap_lock (read, by trylock), against ptdump
- *	        queue and deposit spinlocks
+ *	    kernel_leaf_resize_lock	split: read; collapse: read, by trylock;
+ *					a CPU is being started: write, inside
+ *					cpu_hotplug_lock
+ *	      region->lock		change: read; collapse: write, by trylock
+ *	        region->split_lock	splits within one region
+ *	        init_mm.mmap_lock (read, by trylock), against ptdump
+ *	          queue and deposit spinlocks
  *
  * Nothing is allocated under region->lock or any lock inside it.
  */
@@ -67,6 +70,7 @@ static inline bool kernel_leaf_unchanged(ptval_t val,
  * @nr:		how many there are
  * @want:	how many the split that found the pool empty asks for
  * @gfp:	if not 0, an empty pool allocates with it instead of refusing
+ * @splits:	how many leaves were split by range, for the log
  *
  * One change splits at its two ends only, and at each end takes a PMD table
  * and a PTE table at the most.
@@ -78,6 +82,7 @@ struct kernel_leaf_pool {
 	unsigned int nr;
 	unsigned int want;
 	gfp_t gfp;
+	unsigned long splits;
 };
 
 /**
@@ -110,6 +115,9 @@ static inline unsigned long kernel_leaf_region_end(unsigned long addr,
 }
 
 bool kernel_leaf_may_split(unsigned long addr);
+bool linear_map_wants_collapse(void);
+bool kernel_leaf_resize_trylock(void);
+void kernel_leaf_resize_unlock(void);
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
 			     struct kernel_leaf_pool *pool);

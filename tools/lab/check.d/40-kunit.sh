@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The KUnit suites of the series at each granule and number of levels, on CPUs with BBML3 and without, judged by kunit.py.
-# KUNIT_FLAVOURS=kunit-39 adds three levels of 4K pages.
+# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -10,9 +10,9 @@ set -u
 . "$LAB/boot.sh"
 spare_tree
 
-suites() { # FLAVOUR NAME MAY-SKIP (none, any, or a pattern of cases that cannot be there) [run.sh's arguments]
-	local name=$2 skip=$3 run=$BUILD/run/$2 obj=$BUILD/obj/spare-$1 out total skipped
-	shift 3
+suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be there) [run.sh's arguments]
+	local name=$1 skip=$2 run=$BUILD/run/$1 out total skipped
+	shift 2
 	out=$("$LAB/run.sh" -q -t 300 -a "kunit.enable=1 lab=none" -o "$run" "$@" \
 		"$obj/arch/arm64/boot/Image" "$initrd" 2>&1) || { nok "$name" "$(tail -n 1 <<< "$out")"; return; }
 	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$run/console.log" > "$run/kunit.txt" 2>&1
@@ -27,14 +27,24 @@ suites() { # FLAVOUR NAME MAY-SKIP (none, any, or a pattern of cases that cannot
 	fi
 }
 
-for flavour in ${KUNIT_FLAVOURS:-kunit kunit-16k kunit-64k}; do
-	"$LAB/kbuild.sh" "$spare" $flavour "$BUILD/obj/spare-$flavour" Image || { nok $flavour "does not build"; continue; }
+# 4K pages and LPA2 first, from the tree that the mutants are made in; other granules in the kernels of the boot matrix.
+kernel() { # FLAVOUR: builds it; sets obj
+	local tree=$TREE
+	[[ $1 = lab-* ]] || tree=$spare
+	obj=$BUILD/obj/$(basename "$tree")-$1
+	"$LAB/kbuild.sh" "$tree" "$1" "$obj" Image
+}
+for flavour in ${KUNIT_FLAVOURS:-kunit lab-16k lab-64k}; do
+	kernel "$flavour" || { nok "kunit-$flavour" "does not build"; continue; }
 	# Above 4K pages there is no PUD leaf, and a PMD may map more than the machine has.
 	skip=none
-	[ $flavour = kunit ] || skip='vmalloc_walk_(huge|block_pud|replace_pud)'
+	[[ $flavour = kunit* ]] || skip='vmalloc_walk_(huge|block_pud|replace_pud)'
 	# 4 GiB: whole 1G leaves that are not the kernel's.
-	suites $flavour $flavour-bbml3 "$skip" -m bbml3 -c 4 -M 4096
+	suites "kunit-$flavour-bbml3" "$skip" -m bbml3 -c 4 -M 4096
+	[ "$flavour" = kunit ] || continue
+	suites kunit-1cpu 'boot_served|alone' -m bbml3 -c 1 -M 4096
+	suites kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
+	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"
+	suites kunit-pages-first none -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 lab=none linear_map=pages"
+	suites kunit-mixed any -m mixed -c 4 -M 2048
 done
-suites kunit kunit-bbml3-1cpu none -m bbml3 -c 1 -M 4096
-suites kunit kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
-suites kunit kunit-off any -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"

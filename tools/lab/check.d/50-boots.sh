@@ -15,6 +15,8 @@ for machine in bbml3 nobbml3; do
 	[ $machine = bbml3 ] && judge=(-m 1 -s 2) || judge=(-m 2)
 	for cpus in 1 2 4; do
 		for mib in 2048 8192; do
+			# By pages 8 GiB take long to map, and longer to read: once is enough.
+			[ "$machine-$mib" != nobbml3-8192 ] || [ "$cpus" = 2 ] || continue
 			name=boot-$machine-$cpus-$mib
 			boot "$name" -m $machine -c $cpus -M $mib -t 120 \
 				-a "lab=dump,secretmem,dump lab.files=4 lab.mib=8 lab.expect=heal" || continue

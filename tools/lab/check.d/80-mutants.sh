@@ -13,8 +13,9 @@ set -u
 spare_tree
 obj=$BUILD/obj/spare-kunit
 
-mutant() { # NAME CASE|audit FILE PERL-EXPRESSION
-	local name=$1 killer=$2 file=$spare/arch/arm64/mm/$3 run=$BUILD/run/mutant-$1 out hit
+mutant() { # NAME CASE|audit FILE PERL-EXPRESSION [MACHINE [WORDS]]
+	local name=$1 killer=$2 file=$spare/arch/arm64/$3 run=$BUILD/run/mutant-$1 out hit cases="kernel_*.$2*"
+	[ "$killer" != audit ] || cases='kernel_*'
 	mkdir -p "$BUILD/run"
 	perl -0pe "$4" "$file" > "$file.new"
 	if [ -n "${MUTANTS-}" ] && [[ " $MUTANTS " != *" $name "* ]]; then
@@ -23,14 +24,15 @@ mutant() { # NAME CASE|audit FILE PERL-EXPRESSION
 	fi
 	if cmp -s "$file" "$file.new"; then
 		rm -f "$file.new"
-		nok "mutant-$name" "does not apply to arch/arm64/mm/$3 any more"
+		nok "mutant-$name" "does not apply to arch/arm64/$3 any more"
 		return
 	fi
 	mv "$file.new" "$file"
 	if ! out=$("$LAB/kbuild.sh" "$spare" kunit "$obj" Image 2>&1); then
 		nok "mutant-$name" "does not build: $(tail -n 1 <<< "$out")"
 	else
-		"$LAB/run.sh" -q -t 120 -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 kunit.filter_glob=kernel_* lab=none" -o "$run" \
+		# shellcheck disable=SC2086 # words
+		"$LAB/run.sh" -q -t 60 -m ${5:-bbml3} -c 4 -M 4096 -a "kunit.enable=1 kunit.filter_glob=$cases lab=none ${6-}" -o "$run" \
 			"$obj/arch/arm64/boot/Image" "$initrd" > "$run.verdict" 2>&1
 		hit=$(sed -n 's/^ *not ok [0-9]* \([a-z_]*\)$/\1/p' "$run/lines" | xargs)
 		if [ "$killer" = audit ]; then
@@ -41,27 +43,31 @@ mutant() { # NAME CASE|audit FILE PERL-EXPRESSION
 			nok "mutant-$name" "not killed by $killer (${hit:-nothing failed}; $(tail -n 1 "$run.verdict"))"
 		fi
 	fi
-	git -C "$spare" checkout -q -- "arch/arm64/mm/$3"
+	git -C "$spare" checkout -q -- "arch/arm64/$3"
 }
 
 # shellcheck disable=SC2016
 {
-mutant no-tlbi flush_after_replace collapse.c 's/\tflush_replaced_table\(addr, addr \+ size\);\n//'
-mutant single-va-tlbi flush_after_replace collapse.c 's/flush_replaced_table\(addr, addr \+ size\)/flush_replaced_table(addr, addr + PAGE_SIZE)/'
-mutant tlbi-before-store flush_after_replace collapse.c 's/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n)(\tflush_replaced_table\(addr, addr \+ size\);\n)/$2$1/'
-mutant no-fold-tlbi flush_after_fold collapse.c 's/\t\tflush_folded_leaves\(first, last\);/\t\t;/'
-mutant no-exclusion excluded_by_change collapse.c 's/down_write_trylock\(&region->lock\)/true/; s/\t\tup_write\(&region->lock\);\n//; s/\tlockdep_assert_held_write.*\n//'
-mutant no-ptdump-lock excluded_by_ptdump collapse.c 's/!mmap_read_trylock\(&init_mm\)/0/; s/\tmmap_read_unlock\(&init_mm\);\n//'
-mutant free-at-once grace_period mmu.c 's/call_rcu\(&pt->pt_rcu_head, pgtable_free_rcu_cb\)/pgtable_free_rcu_cb(&pt->pt_rcu_head)/'
-mutant merge-invalid rule_uniform_bits collapse.c 's/\tif \(!pte_valid\(__pte\(want\)\)\)\n\t\treturn KERNEL_LEAF_INVALID;\n//; s/\tif \(\(want & PTE_TYPE_MASK\) != type\)/\tif (((want ^ type) & PTE_TYPE_MASK) > PTE_VALID)/'
-mutant ignore-pxntable rule_table_attrs collapse.c 's/\tif \(\(table & PMD_TABLE_PXN\) && !\(leaf & PTE_PXN\)\)\n\t\treturn KERNEL_LEAF_TABLE_ATTRS;\n//'
-mutant ignore-last-entry rule_every_bit collapse.c 's/for \(i = 1; i < nr; i\+\+\) \{\n\t\tptval_t val/for (i = 1; i < nr - 1; i++) {\n\t\tptval_t val/'
-mutant no-deposit deposit collapse.c 's/if \(!leaf_is_default\(leaf\)\)/if (0)/'
-mutant keep-deposits deposit_pruned collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
-mutant image-alias image_alias_stays collapse.c 's/if \(ranges_overlap\(addr, size, \(unsigned long\)lm_alias\(_text\),\n\t\t\t   \(unsigned long\)lm_alias\(_end\)\)\)/if (0)/'
-mutant no-queue worker_heals pageattr.c 's/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
-mutant split-for-nothing split_nothing_to_change mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
-mutant alloc-under-lock split_alloc_failure mmu.c 's/\t\tup_read\(&region->lock\);\n\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);\n\t\tif \(ret\)\n\t\t\treturn ret;\n\t\tret = kernel_leaf_region_enter\(region\);\n\t\tif \(ret\)\n\t\t\treturn ret;/\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\tif (ret)\n\t\t\tbreak;/'
+mutant no-tlbi flush_after_replace mm/collapse.c 's/\tflush_replaced_table\(addr, addr \+ size\);\n//'
+mutant single-va-tlbi flush_after_replace mm/collapse.c 's/flush_replaced_table\(addr, addr \+ size\)/flush_replaced_table(addr, addr + PAGE_SIZE)/'
+mutant tlbi-before-store flush_after_replace mm/collapse.c 's/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n)(\tflush_replaced_table\(addr, addr \+ size\);\n)/$2$1/'
+mutant no-fold-tlbi flush_after_fold mm/collapse.c 's/\t\tflush_folded_leaves\(first, last\);/\t\t;/'
+mutant no-exclusion excluded_by_change mm/collapse.c 's/down_write_trylock\(&region->lock\)/true/; s/\t\tup_write\(&region->lock\);\n//; s/\tlockdep_assert_held_write.*\n//'
+mutant no-ptdump-lock excluded_by_ptdump mm/collapse.c 's/!mmap_read_trylock\(&init_mm\)/0/; s/\tmmap_read_unlock\(&init_mm\);\n//'
+mutant free-at-once grace_period mm/mmu.c 's/call_rcu\(&pt->pt_rcu_head, pgtable_free_rcu_cb\)/pgtable_free_rcu_cb(&pt->pt_rcu_head)/'
+mutant merge-invalid rule_uniform_bits mm/collapse.c 's/\tif \(!pte_valid\(__pte\(want\)\)\)\n\t\treturn KERNEL_LEAF_INVALID;\n//; s/\tif \(\(want & PTE_TYPE_MASK\) != type\)/\tif (((want ^ type) & PTE_TYPE_MASK) > PTE_VALID)/'
+mutant ignore-pxntable rule_table_attrs mm/collapse.c 's/\tif \(\(table & PMD_TABLE_PXN\) && !\(leaf & PTE_PXN\)\)\n\t\treturn KERNEL_LEAF_TABLE_ATTRS;\n//'
+mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(i = 1; i < nr; i\+\+\) \{\n\t\tptval_t val/for (i = 1; i < nr - 1; i++) {\n\t\tptval_t val/'
+mutant no-deposit deposit mm/collapse.c 's/if \(!leaf_is_default\(leaf\)\)/if (0)/'
+mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
+mutant image-alias image_alias_stays mm/collapse.c 's/if \(ranges_overlap\(addr, size, \(unsigned long\)lm_alias\(_text\),\n\t\t\t   \(unsigned long\)lm_alias\(_end\)\)\)/if (0)/'
+mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
+mutant split-for-nothing split_nothing_to_change mm/mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
+mutant alloc-under-lock split_alloc_failure mm/mmu.c 's/\t\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);/\t\t\tdown_read(&region->lock);\n\t\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\t\tup_read(&region->lock);/'
+mutant no-secondary-wait boot_repaint kernel/smp.c 's/\tlinear_map_secondary_start\(\);\n//' mixed
+mutant no-atomic-split boot_served mm/mmu.c 's/return irqs_disabled\(\) && !cpu_online\(smp_processor_id\(\)\);/return false;/'
+mutant no-realm-init boot_served kernel/rsi.c 's/\tlinear_map_realm_init\(\);\n//' 'bbml3 -R' rodata=off
+mutant realm-not-rebuilt boot_served mm/mmu.c 's/\t\tlinear_map_rebuild\(\);/\t\t;/' 'nobbml3 -R' rodata=off
 # QEMU has no walk cache and invalidates more than it is asked to.
-mutant last-level-tlbi audit collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
+mutant last-level-tlbi audit mm/collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
 }

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for splits while the machine boots. KUnit runs when that is over,
+ * so what happened is written down as it happens, and judged here:
+ *
+ *	early_initcall()		the boot CPU alone
+ *	CPUHP_BP_PREPARE_DYN		before each CPU is started
+ *	the starting callbacks		on that CPU, with interrupts off
+ *	CPUHP_AP_ONLINE_DYN		on that CPU, in a thread
+ *	core_initcall()			when the capabilities are final
+ */
+#include <kunit/test.h>
+#include <linux/cpuhotplug.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/set_memory.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+
+#include <asm/cpufeature.h>
+
+#include <trace/events/cpuhp.h>
+
+#include "kernel_leaf_test.h"
+
+enum boot_stage {
+	BOOT_ALONE,
+	BOOT_PREPARE,
+	BOOT_STARTING,
+	BOOT_ONLINE,
+	BOOT_FINAL,
+	BOOT_STAGES
+};
+
+static const char * const stage_names[] = {
+	"alone", "prepare", "starting", "online", "final",
+};
+
+/**
+ * struct boot_split - a page that was made read-only and writable again
+ * @stage:	when
+ * @cpu:	the CPU that was being started, or the boot CPU
+ * @before:	size of the leaf that the page was in
+ * @after:	the same while it was read-only
+ * @ret:	what the change to read-only returned
+ * @back:	what the change back returned
+ * @was_ro:	whether a store would have faulted in between
+ * @irqs_off:	whether interrupts were off
+ * @bbml3:	whether all CPUs had BBML3 that had been seen
+ */
+struct boot_split {
+	enum boot_stage stage;
+	unsigned int cpu;
+	unsigned long before;
+	unsigned long after;
+	int ret;
+	int back;
+	bool was_ro;
+	bool irqs_off;
+	bool bbml3;
+};
+
+#define BOOT_SPLITS_MAX		64
+#define BOOT_ORDER		get_order(SZ_2M)
+
+/* Filled by one CPU after the other: they are started one by one. */
+static struct boot_split boot_splits[BOOT_SPLITS_MAX];
+static struct page *boot_blocks[BOOT_SPLITS_MAX];
+static unsigned int nr_splits, nr_blocks;
+static enum cpuhp_state prepare_state, online_state;
+
+/* Each time another block, so that there is something to split. */
+static void boot_split(enum boot_stage stage, unsigned int cpu)
+{
+	struct boot_split *s;
+	unsigned long addr;
+
+	if (nr_splits >= nr_blocks)
+		return;
+
+	addr = (unsigned long)page_address(boot_blocks[nr_splits]);
+	s = &boot_splits[nr_splits++];
+	s->stage = stage;
+	s->cpu = cpu;
+	s->irqs_off = irqs_disabled();
+	s->bbml3 = cpus_have_cap(ARM64_HAS_BBML3);
+	s->before = leaf_size(addr);
+	s->ret = leaf_change(addr, PAGE_SIZE, &to_ro);
+	s->after = leaf_size(addr);
+	s->was_ro = hw_translate(addr, true) == (phys_addr_t)-1;
+	s->back = leaf_change(addr, PAGE_SIZE, &to_rw);
+}
+
+static int boot_prepare(unsigned int cpu)
+{
+	boot_split(BOOT_PREPARE, cpu);
+	return 0;
+}
+
+static int boot_online(unsigned int cpu)
+{
+	boot_split(BOOT_ONLINE, cpu);
+	return 0;
+}
+
+/*
+ * The starting callbacks have no dynamic states, but a tracepoint: it is hit on
+ * the starting CPU before each of them. Once for each CPU is enough.
+ */
+static void boot_starting(void *data, unsigned int cpu, int target, int idx,
+			  int (*fun)(unsigned int))
+{
+	static unsigned int last;
+
+	if (idx <= CPUHP_AP_OFFLINE || idx >= CPUHP_AP_ONLINE || cpu == last)
+		return;
+
+	last = cpu;
+	boot_split(BOOT_STARTING, cpu);
+}
+
+static int __init boot_alone_init(void)
+{
+	if (!kunit_enabled() || !can_set_direct_map())
+		return 0;
+
+	/* Four stages for each CPU, and two. */
+	while (nr_blocks < min(4 * num_possible_cpus() + 2, BOOT_SPLITS_MAX)) {
+		struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
+						BOOT_ORDER);
+
+		if (!page)
+			break;
+		boot_blocks[nr_blocks++] = page;
+	}
+
+	boot_split(BOOT_ALONE, 0);
+
+	register_trace_cpuhp_enter(boot_starting, NULL);
+	prepare_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+						  "arm64/leaf_test:prepare",
+						  boot_prepare, NULL);
+	online_state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
+						 "arm64/leaf_test:online",
+						 boot_online, NULL);
+	return 0;
+}
+early_initcall(boot_alone_init);
+
+static int __init boot_final_init(void)
+{
+	if (!nr_blocks)
+		return 0;
+
+	boot_split(BOOT_FINAL, 0);
+
+	if ((int)online_state > 0)
+		cpuhp_remove_state_nocalls(online_state);
+	if ((int)prepare_state > 0)
+		cpuhp_remove_state_nocalls(prepare_state);
+	unregister_trace_cpuhp_enter(boot_starting, NULL);
+
+	return 0;
+}
+core_initcall(boot_final_init);
+
+static struct boot_split *boot_split_next(struct boot_split *s,
+					  enum boot_stage stage)
+{
+	for (s = s ? s + 1 : boot_splits; s < boot_splits + nr_splits; s++)
+		if (s->stage == stage)
+			return s;
+
+	return NULL;
+}
+
+/* At every stage a change to a page is made, whatever leaf it was in. */
+static void boot_served(struct kunit *test)
+{
+	enum boot_stage stage = *(const enum boot_stage *)test->param_value;
+	struct boot_split *s = NULL;
+	unsigned int n = 0;
+
+	if (stage == BOOT_STARTING && !IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	if (stage != BOOT_ALONE && stage != BOOT_FINAL && num_possible_cpus() == 1)
+		kunit_skip(test, "there is one CPU");
+	if (!can_set_direct_map())
+		kunit_skip(test, "nobody changes a part of the linear map");
+
+	while ((s = boot_split_next(s, stage))) {
+		kunit_info(test, "CPU%u: a page in a leaf of %#lx bytes: %d, now in one of %#lx\n",
+			   s->cpu, s->before, s->ret, s->after);
+		KUNIT_EXPECT_EQ(test, 0, s->ret);
+		KUNIT_EXPECT_EQ(test, 0, s->back);
+		KUNIT_EXPECT_EQ(test, PAGE_SIZE, s->after);
+		KUNIT_EXPECT_TRUE(test, s->was_ro);
+		KUNIT_EXPECT_EQ(test, stage == BOOT_STARTING, s->irqs_off);
+		n++;
+	}
+
+	KUNIT_EXPECT_GT(test, n, 0);
+}
+
+/*
+ * Blocks are there until the first CPU without BBML3 starts, and from its start
+ * on there are none.
+ */
+static void boot_repaint(struct kunit *test)
+{
+	unsigned long blocks = 0;
+	bool pages = false;
+
+	if (!can_set_direct_map())
+		kunit_skip(test, "nobody changes a part of the linear map");
+
+	for (int i = 0; i < nr_splits; i++) {
+		struct boot_split *s = &boot_splits[i];
+
+		if (s->before == PAGE_SIZE)
+			pages = true;
+		else
+			blocks++;
+		if (pages || !s->bbml3)
+			KUNIT_EXPECT_EQ(test, PAGE_SIZE, s->before);
+	}
+
+	if (system_supports_bbml3() &&
+	    !strstr(saved_command_line, "linear_map=pages"))
+		KUNIT_EXPECT_EQ(test, nr_splits, blocks);
+	else
+		KUNIT_EXPECT_TRUE(test, pages);
+
+	KUNIT_EXPECT_EQ(test, system_supports_bbml3(),
+			kernel_leaf_may_split(PAGE_OFFSET));
+}
+
+static void boot_suite_exit(struct kunit_suite *suite)
+{
+	while (nr_blocks)
+		__free_pages(boot_blocks[--nr_blocks], BOOT_ORDER);
+}
+
+static const void *stage_gen(struct kunit *test, const void *prev, char *desc)
+{
+	static const enum boot_stage stages[] = {
+		BOOT_ALONE, BOOT_PREPARE, BOOT_STARTING, BOOT_ONLINE, BOOT_FINAL,
+	};
+	const enum boot_stage *next = prev ? (const enum boot_stage *)prev + 1 :
+					     stages;
+
+	if (next == stages + ARRAY_SIZE(stages))
+		return NULL;
+	strscpy(desc, stage_names[*next], KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
+
+static struct kunit_case boot_cases[] = {
+	KUNIT_CASE_PARAM(boot_served, stage_gen),
+	KUNIT_CASE(boot_repaint),
+	{}
+};
+
+static struct kunit_suite boot_suite = {
+	.name = "kernel_leaf_boot",
+	.suite_exit = boot_suite_exit,
+	.test_cases = boot_cases,
+};
+
+kunit_test_suite(boot_suite);
+
+MODULE_DESCRIPTION("KUnit tests for splits of kernel leaf mappings during boot");
+MODULE_LICENSE("GPL");
