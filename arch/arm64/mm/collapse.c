@@ -98,6 +98,12 @@ static DEFINE_MUTEX(kernel_collapse_mutex);
 /* Tables that a leaf has taken the place of, under kernel_collapse_mutex. */
 static unsigned long collapsed_tables;
 
+/*
+ * While the boot collapses a linear map that was made of pages: the attributes
+ * of the image's alias do not change at that time.
+ */
+static bool collapse_image_alias __ro_after_init;
+
 /**
  * struct leaf_level - the shape of one level of the tables
  * @size:	what one entry maps, in bytes
@@ -332,7 +338,8 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 		return KERNEL_LEAF_RANGE;
 
 	/* The kernel image's alias has its own life (update_mapping_prot()). */
-	if (ranges_overlap(addr, size, (unsigned long)lm_alias(_text),
+	if (!collapse_image_alias &&
+	    ranges_overlap(addr, size, (unsigned long)lm_alias(_text),
 			   (unsigned long)lm_alias(_end)))
 		return KERNEL_LEAF_RANGE;
 
@@ -1003,6 +1010,7 @@ static int __init kernel_collapse_linear_map(void)
 	if (!kernel_collapse_enabled() || !linear_map_wants_collapse())
 		return 0;
 
+	collapse_image_alias = true;
 	for_each_mem_range(i, &start, &end) {
 		start = PAGE_ALIGN(start);
 		end = ALIGN_DOWN(end, PAGE_SIZE);
@@ -1010,6 +1018,7 @@ static int __init kernel_collapse_linear_map(void)
 			kernel_collapse_range((unsigned long)__va(start),
 					      (unsigned long)__va(end - 1) + 1);
 	}
+	collapse_image_alias = false;
 
 	pr_info("made of pages (linear_map=pages): %lu tables collapsed in %llu us\n",
 		collapsed_tables - before,

@@ -19,8 +19,6 @@
 
 #include <asm/cpufeature.h>
 
-#include <trace/events/cpuhp.h>
-
 #include "kernel_leaf_test.h"
 
 enum boot_stage {
@@ -103,21 +101,14 @@ static int boot_online(unsigned int cpu)
 	return 0;
 }
 
-/*
- * The starting callbacks have no dynamic states, but a tracepoint: it is hit on
- * the starting CPU before each of them. Once for each CPU is enough.
- */
-static void boot_starting(void *data, unsigned int cpu, int target, int idx,
-			  int (*fun)(unsigned int))
+static int boot_starting(unsigned int cpu)
 {
-	static unsigned int last;
-
-	if (idx <= CPUHP_AP_OFFLINE || idx >= CPUHP_AP_ONLINE || cpu == last)
-		return;
-
-	last = cpu;
 	boot_split(BOOT_STARTING, cpu);
+	return 0;
 }
+
+/* The starting callbacks have no dynamic states. This one is 32-bit Arm's. */
+#define BOOT_STARTING_STATE	CPUHP_AP_ARM_TWD_STARTING
 
 static int __init boot_alone_init(void)
 {
@@ -136,7 +127,9 @@ static int __init boot_alone_init(void)
 
 	boot_split(BOOT_ALONE, 0);
 
-	register_trace_cpuhp_enter(boot_starting, NULL);
+	cpuhp_setup_state_nocalls(BOOT_STARTING_STATE,
+				  "arm64/leaf_test:starting",
+				  boot_starting, NULL);
 	prepare_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
 						  "arm64/leaf_test:prepare",
 						  boot_prepare, NULL);
@@ -158,7 +151,7 @@ static int __init boot_final_init(void)
 		cpuhp_remove_state_nocalls(online_state);
 	if ((int)prepare_state > 0)
 		cpuhp_remove_state_nocalls(prepare_state);
-	unregister_trace_cpuhp_enter(boot_starting, NULL);
+	cpuhp_remove_state_nocalls(BOOT_STARTING_STATE);
 
 	return 0;
 }
@@ -181,8 +174,6 @@ static void boot_served(struct kunit *test)
 	struct boot_split *s = NULL;
 	unsigned int n = 0;
 
-	if (stage == BOOT_STARTING && !IS_ENABLED(CONFIG_TRACEPOINTS))
-		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
 	if (stage != BOOT_ALONE && stage != BOOT_FINAL && num_possible_cpus() == 1)
 		kunit_skip(test, "there is one CPU");
 	if (!can_set_direct_map())
