@@ -34,6 +34,9 @@ tree: setup ## build/linux: the base with the series on top; build/base: the bas
 	@$L/base.sh
 	@$L/tree.sh
 
+model: ## the EL2 model (mixed CPUs, Realms) and its test guest: tools/lab/model/README.md
+	@MAKEFLAGS= $(MAKE) -s -C $L/model OUT=$(B)/model
+
 series: ## write the commits of build/linux to patches/ and copy the files that they add
 	@$L/series.sh
 
@@ -58,4 +61,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check kernel base-kernel shell tree series check-series setup clean help
+.PHONY: demo check kernel base-kernel shell tree model series check-series setup clean help

@@ -13,8 +13,15 @@
  *	cover	 RAM is mapped, once, and nothing else
  *	wx	 nothing is writable and executable, or executable by users
  *	attrs	 the linear map is RW NX and of one type but for the image
+ *	image	 the kernel image's alias is protected as rodata= says
+ *	map	 the linear map maps what it should
+ *	shared	 a Realm shares some of its RAM, any other machine nothing
  *	size	 the leaves are those of the mode
  *	count	 there are no more leaves than allowed
+ *
+ * ptdump shows no output addresses. Where "# lab: map" lines stand in front of
+ * a dump (see guest/modules/lab_map.c), they say what is mapped elsewhere and
+ * what is shared; a shared page can't be in one leaf with one that is not.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -25,6 +32,7 @@
 #include "guest/pt.h"
 
 #define MAX_RANGES	32
+#define MAX_SHARED	256
 #define MAX_SHOWN	5
 
 enum mode {
@@ -32,6 +40,20 @@ enum mode {
 	BLOCKS,
 	PAGES,
 	PAGES_BUT_IMAGE,
+};
+
+enum rodata {
+	RODATA_ANY,
+	RODATA_ON,
+	RODATA_NOALIAS,
+	RODATA_OFF,
+};
+
+static const char * const rodata_names[] = {
+	[RODATA_ANY] = "any",
+	[RODATA_ON] = "on",
+	[RODATA_NOALIAS] = "noalias",
+	[RODATA_OFF] = "off",
 };
 
 struct range {
@@ -45,9 +67,14 @@ struct options {
 	uint64_t max_leaves;
 	uint64_t readonly_kib;
 	unsigned int slack;
+	unsigned int only;
+	enum rodata rodata;
+	bool realm;
 	struct range ram[MAX_RANGES];
 	unsigned int nr_ram;
 	struct range image;
+	struct range code;
+	struct range data;
 };
 
 /**
@@ -66,6 +93,10 @@ struct options {
  * @type: memory type of the first mapping outside the image
  * @ng: the same, whether it is not global
  * @readonly: bytes of read-only memory outside the image
+ * @wx: bytes that are writable and executable
+ * @shared: physical ranges that a Realm shares, from low to high
+ * @nr_shared: how many there are
+ * @has_map: the dump says what is shared
  * @lines: lines seen
  * @said: number of lines the dump says it has; -1 if it says nothing
  * @broken: rules broken
@@ -85,6 +116,10 @@ struct judge {
 	char type[24];
 	bool ng;
 	uint64_t readonly;
+	uint64_t wx;
+	struct range shared[MAX_SHARED];
+	unsigned int nr_shared;
+	bool has_map;
 	int64_t lines;
 	int64_t said;
 	unsigned int broken;
@@ -180,13 +215,23 @@ static void check_cover_end(struct judge *j)
 	}
 }
 
+/* With rodata=off the kernel's text is writable where it runs, and no more. */
+static uint64_t may_be_wx(const struct judge *j)
+{
+	return j->opt.rodata == RODATA_OFF && !j->counts.in_linear ?
+	       j->opt.code.end - j->opt.code.start : 0;
+}
+
 static void check_wx(struct judge *j, const struct pt_line *l)
 {
 	if (l->attrs & PT_INVALID)
 		return;
-	if (!(l->attrs & (PT_RO | PT_NX)))
-		breaks(j, "wx", "0x%" PRIx64 "-0x%" PRIx64 " is writable and executable",
-		       l->start, l->end);
+	if (!(l->attrs & (PT_RO | PT_NX))) {
+		j->wx += l->end - l->start;
+		if (j->wx > may_be_wx(j))
+			breaks(j, "wx", "0x%" PRIx64 "-0x%" PRIx64
+			       " is writable and executable", l->start, l->end);
+	}
 	if (!(l->attrs & PT_UXN))
 		breaks(j, "wx", "0x%" PRIx64 "-0x%" PRIx64 " is not UXN", l->start, l->end);
 }
@@ -232,6 +277,57 @@ static void check_attrs(struct judge *j, const struct pt_line *l)
 	}
 }
 
+/*
+ * Text and read-only data are read-only in the alias, whatever rodata= is.
+ * Data is invalid there unless rodata=off; where bss ends is not known.
+ */
+static void check_image(struct judge *j, const struct pt_line *l)
+{
+	const struct options *o = &j->opt;
+	uint64_t data = o->data.start + j->offset;
+	bool invalid = l->attrs & PT_INVALID;
+	struct range code = {
+		.start = o->code.start + j->offset,
+		.end = o->code.end + j->offset,
+	};
+
+	if (o->rodata == RODATA_ANY || !o->code.end || !o->data.end)
+		return;
+	if (overlaps(&code, l->start, l->end) && (invalid || !(l->attrs & PT_RO)))
+		breaks(j, "image", "0x%" PRIx64 "-0x%" PRIx64 " is %s, the alias of the kernel's text",
+		       l->start, l->end, invalid ? "invalid" : "writable");
+	if (l->start <= data && data < l->end &&
+	    (invalid != (o->rodata != RODATA_OFF) || l->attrs & PT_RO))
+		breaks(j, "image", "0x%" PRIx64 "-0x%" PRIx64
+		       " is %s, the alias of the kernel's data with rodata=%s", l->start, l->end,
+		       invalid ? "invalid" : l->attrs & PT_RO ? "read-only" : "valid",
+		       rodata_names[o->rodata]);
+}
+
+static void check_shared(struct judge *j)
+{
+	const struct options *o = &j->opt;
+
+	if (o->realm && !j->has_map)
+		breaks(j, "shared", "the dump does not say what is shared");
+	else if (o->realm && !j->nr_shared)
+		breaks(j, "shared", "a Realm that shares nothing");
+	for (unsigned int i = 0; i < j->nr_shared; i++) {
+		const struct range *s = &j->shared[i];
+		bool is_ram = false;
+
+		for (unsigned int r = 0; r < o->nr_ram; r++)
+			is_ram |= s->start >= o->ram[r].start && s->end <= o->ram[r].end;
+		if (!o->realm)
+			breaks(j, "shared", "physical 0x%" PRIx64 "-0x%" PRIx64
+			       " is shared, and this is no Realm", s->start, s->end);
+		else if (!is_ram || overlaps(&o->image, s->start, s->end))
+			breaks(j, "shared", "physical 0x%" PRIx64 "-0x%" PRIx64
+			       " is shared, and is %s", s->start, s->end,
+			       is_ram ? "the kernel's image" : "no RAM");
+	}
+}
+
 static void check_size(struct judge *j, const struct pt_line *l)
 {
 	struct range image = image_alias(j, j->g.leaf[PT_PMD]);
@@ -262,6 +358,63 @@ static void check_counts(struct judge *j)
 		       c->total, j->opt.max_leaves);
 }
 
+/*
+ * With rodata=off the parts of the image, mapped one by one at boot, look the
+ * same as what is around them. Where they meet is not known: any contiguous
+ * group of the image's alias may end there; and as text, init and data begin
+ * and bss ends in the middle of a group each, so may a few pages.
+ */
+static bool is_seamed(const struct judge *j, const struct pt_line *l)
+{
+	struct range image = image_alias(j, j->g.leaf[PT_PMD]);
+	bool few = l->end - l->start <= 4 * j->g.leaf[PT_CONTPTE];
+
+	return j->opt.rodata == RODATA_OFF && l->start >= image.start &&
+	       l->end <= image.end &&
+	       (l->leaf == PT_CONTPTE || (l->leaf == PT_PTE && few));
+}
+
+/**
+ * next_cut() - where a leaf must end though both sides of it look the same
+ * @j: the dump
+ * @l: a line
+ * @from: an address in it
+ *
+ * Return: the first such address from @from on, or the end of the line.
+ */
+static uint64_t next_cut(const struct judge *j, const struct pt_line *l, uint64_t from)
+{
+	uint64_t next = l->end, size = j->g.leaf[l->leaf];
+
+	if (is_seamed(j, l))
+		next = (from + size - 1) / size * size;
+	for (unsigned int i = 0; i < j->nr_shared; i++) {
+		uint64_t start = j->shared[i].start + j->offset;
+		uint64_t end = j->shared[i].end + j->offset;
+
+		if (start >= from && start < next)
+			next = start;
+		if (end >= from && end < next)
+			next = end;
+	}
+	return next;
+}
+
+static void count_linear(struct judge *j, const struct pt_line *l)
+{
+	struct pt_line part = *l;
+
+	for (; part.start != l->end; part.start = part.end) {
+		part.end = next_cut(j, l, part.start + j->g.page);
+		if (!l->torn && part.end % j->g.leaf[l->leaf])
+			breaks(j, "shared", "a leaf at 0x%" PRIx64 " is shared in part",
+			       part.end - part.end % j->g.leaf[l->leaf]);
+		if (next_cut(j, l, part.start) == part.start)
+			pt_count_cut(&j->g, &j->counts);
+		pt_count_line(&j->g, &j->counts, &part);
+	}
+}
+
 static void judge_line(struct judge *j, const char *text)
 {
 	bool linear = j->counts.in_linear;
@@ -272,20 +425,28 @@ static void judge_line(struct judge *j, const char *text)
 		breaks(j, "parse", "not understood: %.*s", (int)strcspn(text, "\r\n"), text);
 		break;
 	case PT_IS_LINE:
+		j->lines++;
 		if (linear)
 			check_order(j, &l);
-		if (l.hole)
-			break;
+		if (l.hole) {
+			pt_count_line(&j->g, &j->counts, &l);
+			return;
+		}
 		if (l.torn)
 			breaks(j, "parse", "0x%" PRIx64 "-0x%" PRIx64 " is no whole number of leaves",
 			       l.start, l.end);
 		if (linear) {
 			check_cover(j, &l);
 			check_attrs(j, &l);
+			check_image(j, &l);
 			check_size(j, &l);
 		}
 		check_wx(j, &l);
-		break;
+		if (linear)
+			count_linear(j, &l);
+		else
+			pt_count_line(&j->g, &j->counts, &l);
+		return;
 	case PT_IS_MARKER:
 		break;
 	case PT_IS_OTHER:
@@ -306,6 +467,7 @@ static bool judge_end(struct judge *j)
 	if (!j->counts.linear.total)
 		breaks(j, "parse", "no linear map in the dump");
 	check_cover_end(j);
+	check_shared(j);
 	check_counts(j);
 	if (j->broken > MAX_SHOWN)
 		printf("%s: dump %u: and %u more\n", j->file, j->number,
@@ -349,9 +511,23 @@ static void take_iomem(struct judge *j, const char *text)
 		o->ram[o->nr_ram++] = r;
 	} else if (strstr(text, "Kernel code")) {
 		o->image.start = r.start;
+		o->code = r;
 	} else if (strstr(text, "Kernel data")) {
 		o->image.end = r.end;
+		o->data = r;
 	}
+}
+
+/* "shared 80000000-80200000", "wrong ffff000040000000 maps 41000000", "end" */
+static void take_map(struct judge *j, const char *text)
+{
+	if (!strncmp(text, "end", 3))
+		j->has_map = true;
+	else if (strncmp(text, "shared ", 7))
+		breaks(j, "map", "%.*s", (int)strcspn(text, "\r\n"), text);
+	else if (j->nr_shared == MAX_SHARED ||
+		 !parse_range(text + 7, &j->shared[j->nr_shared++]))
+		breaks(j, "parse", "not understood: %.*s", (int)strcspn(text, "\r\n"), text);
 }
 
 /* Past the time stamp and the level that the console may have put in front. */
@@ -394,8 +570,11 @@ static int judge_file(const struct options *opt, const char *file)
 		const char *text = skip_stamp(line), *at;
 
 		if (!strncmp(text, "# lab: dump begin", 17)) {
-			log = inside = true;
 			start(&j, opt, file, ++dumps);
+			log = inside = true;
+		}
+		if (log && opt->only && opt->only != dumps) {
+			inside = false;
 		} else if (!strncmp(text, "# lab: dump end", 15) && inside) {
 			at = strstr(text, "lines=");
 			j.said = at ? strtoll(at + 6, NULL, 10) : -1;
@@ -406,6 +585,8 @@ static int judge_file(const struct options *opt, const char *file)
 				breaks(&j, "parse", "no such page size: %s", text + 12);
 		} else if (!strncmp(text, "# lab: iomem ", 13)) {
 			take_iomem(&j, text + 13);
+		} else if (!strncmp(text, "# lab: map ", 11)) {
+			take_map(&j, text + 11);
 		} else if (inside || !log) {
 			judge_line(&j, text);
 		}
@@ -421,7 +602,7 @@ static int judge_file(const struct options *opt, const char *file)
 		ok = judge_end(&j);
 		dumps = 1;
 	}
-	if (!dumps) {
+	if (!dumps || opt->only > dumps) {
 		printf("%s: no dump\n", file);
 		return 2;
 	}
@@ -437,11 +618,23 @@ static int usage(void)
 		"  -s PERCENT    leaves above the least that mode 1 may have (default 0)\n"
 		"  -l LEAVES     most leaves allowed\n"
 		"  -x KIB        read-only memory allowed outside the image (text in use)\n"
+		"  -d NUMBER     that dump of a log only\n"
+		"  -o RODATA     what rodata= was: on, noalias or off\n"
+		"  -R            of a Realm: the dump must say what is shared\n"
 		"  -p BYTES      page size (default 4096, or what the dump says)\n"
 		"  -r FROM-TO    physical RAM, hexadecimal, TO exclusive; repeat\n"
 		"  -k FROM-TO    physical kernel image\n"
 		"exit status: 0 ok, 1 a rule is broken, 2 nothing could be judged\n");
 	return 2;
+}
+
+static enum rodata find_rodata(const char *name)
+{
+	enum rodata r = RODATA_OFF;
+
+	while (r != RODATA_ANY && strcmp(name, rodata_names[r]))
+		r--;
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -450,7 +643,7 @@ int main(int argc, char **argv)
 	struct pt_geometry g;
 	int worst = 0, c;
 
-	while ((c = getopt(argc, argv, "m:s:l:x:p:r:k:")) != -1) {
+	while ((c = getopt(argc, argv, "m:s:l:x:d:o:Rp:r:k:")) != -1) {
 		switch (c) {
 		case 'm':
 			opt.mode = atoi(optarg);
@@ -465,6 +658,19 @@ int main(int argc, char **argv)
 			break;
 		case 'x':
 			opt.readonly_kib = strtoull(optarg, NULL, 0);
+			break;
+		case 'd':
+			opt.only = atoi(optarg);
+			if (!opt.only)
+				return usage();
+			break;
+		case 'o':
+			opt.rodata = find_rodata(optarg);
+			if (opt.rodata == RODATA_ANY)
+				return usage();
+			break;
+		case 'R':
+			opt.realm = true;
 			break;
 		case 'p':
 			opt.page = strtoull(optarg, NULL, 0);

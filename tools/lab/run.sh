@@ -4,13 +4,22 @@
 set -u
 
 usage="usage: run.sh [options] IMAGE INITRD
-  -m bbml3|nobbml3   the machine: its CPUs have FEAT_BBM level 3 without conflict aborts (default), or not
+  -m MACHINE         which CPUs have FEAT_BBM level 3 without conflict aborts:
+                       bbml3     all (default)
+                       nobbml3   none
+                       mixed     all but the last
+                       reverse   all but the first
+                       late      all but the last, which is left offline for the guest to bring up
+  -R                 as a Realm (Arm CCA): mixed, reverse, late and -R run under the EL2 model, see tools/lab/model/README.md
+  -e                 under the model also where it isn't needed
+  -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -c CPUS            1 to 8 (default 4)
   -M MIB             memory (default 2048)
   -t SECONDS         time limit (default 300)
   -a 'WORDS'         more words for the kernel command line, e.g. 'lab=secretmem,mixed lab.expect=heal'
+  -b DISK            a raw image that the guest sees as a virtio disk, read-only
   -o OUTDIR          where console.log goes (default: a new folder in \$TMPDIR)
-  -i                 instruction counting: one CPU, the same numbers each time, idle time costs nothing
+  -i                 instruction counting: one CPU (under the model those of -c), the same numbers each time, idle time costs nothing
   -s                 interactive: the guest's shell on this terminal, without a time limit
   -q                 print the verdict only
 exit status: 0 pass, 1 fail, 2 could not run"
@@ -18,8 +27,8 @@ exit status: 0 pass, 1 fail, 2 could not run"
 die() { echo "run.sh: $*" >&2; exit 2; }
 number() { [[ $2 =~ ^[0-9]+$ && $2 -ge $3 && $2 -le $4 ]] || die "$1 $2: a number from $3 to $4 is expected"; }
 
-machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' shell='' quiet=''
-while getopts :m:c:M:t:a:o:isqh flag; do
+machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' shell='' quiet='' realm='' model='' model_words='' disk=''
+while getopts :m:c:M:t:a:o:x:b:Reisqh flag; do
 	case $flag in
 	m) machine=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -27,6 +36,10 @@ while getopts :m:c:M:t:a:o:isqh flag; do
 	t) limit=$OPTARG ;;
 	a) words=$OPTARG ;;
 	o) outdir=$OPTARG ;;
+	x) model_words=$OPTARG ;;
+	b) disk=$OPTARG ;;
+	R) realm=1 model=1 ;;
+	e) model=1 ;;
 	i) icount=1 ;;
 	s) shell=1 ;;
 	q) quiet=1 ;;
@@ -53,20 +66,99 @@ version=$("$qemu" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p
 [ "$version" -ge "$QEMU_MIN" ] || die "$qemu is version $version; $QEMU_MIN or newer is needed (Debian 12: from bookworm-backports)"
 
 case $machine in
-bbml3) cpu=max,midr=0x410fd8e0 ;; # Neoverse N3 is on the kernel's list of CPUs
-nobbml3) cpu=max ;;
-*) die "-m $machine: bbml3 or nobbml3 is expected" ;;
+bbml3 | nobbml3) ;;
+mixed | reverse | late)
+	model=1
+	[ "$cpus" -ge 2 ] || die "-m $machine: one CPU lacks what another has, so -c 2 or more is needed"
+	;;
+*) die "-m $machine: bbml3, nobbml3, mixed, reverse or late is expected" ;;
+esac
+for word in $model_words; do
+	[[ $word = el2.* ]] || die "-x $word: a word for the model begins with el2."
+done
+[ -z "$model_words" ] || [ "$model" ] || die "-x $model_words: there is no model to take it; add -e, -R or another -m"
+[ -z "$model" ] || [ "$mib" -le 16384 ] || die "-M $mib: the model has 16384 MiB at most"
+[ -z "$disk" ] || [ -r "$disk" ] && [ ! -d "$disk" ] || die "-b $disk: no such file"
+
+# What the CPUs are, without the model and with it.
+cpu=max last=$((cpus - 1)) lacks=
+case $machine in
+bbml3) [ "$model" ] || cpu+=,midr=0x410fd8e0 ;; # Neoverse N3 is on the kernel's list of CPUs
+nobbml3) lacks=0-$last ;;
+mixed) lacks=$last ;;
+reverse) lacks=0 ;;
+late) lacks=$last words+=" maxcpus=$last" ;;
 esac
 
 outdir=${outdir:-$(mktemp -d "${TMPDIR:-/tmp}/lab.XXXXXX")}
 mkdir -p "$outdir" || die "$outdir: can't be made"
 log=$outdir/console.log
 
+# QEMU's lists separate by commas; one in a file's name is doubled.
+in_list() { echo "${1//,/,,}"; }
+
+# The model goes where the kernel would, and the Image behind it as QEMU's loader puts it, by default where the model ends. If it
+# is too large for the place up to the initrd, which QEMU puts 128 MiB into the memory, it goes behind initrd and device tree.
+header() { od -A n -t u8 -j "$1" -N 8 "$image" | tr -d ' '; }
+place_image() {
+	local offset size base=$((0x44000000)) initrd_base=$((0x48000000)) align=$((0x200000)) initrd_end
+	offset=$(header 8) size=$(header 16)
+	if [ $((base + offset + size)) -gt $initrd_base ]; then
+		initrd_end=$((initrd_base + $(stat -L -c %s "$initrd")))
+		base=$(((initrd_end + 3 * align - 1) / align * align))
+	fi
+	printf '0x%x' $((base + offset))
+}
+
+# A Realm's disk does DMA by way of a second view of the memory, so that is a file (model/dma.c). It has no name once QEMU can be
+# started: nothing is left behind, whatever ends this. It takes as much room as the guest touches.
+memory_file() {
+	local dir free file window=1024
+	for dir in /dev/shm "${TMPDIR:-/tmp}"; do
+		free=$(df -Pm "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')
+		[ "${free:-0}" -gt "$mib" ] && [ -w "$dir" ] && break
+		free=
+	done
+	[ "$free" ] || die "-R -b: a file of $mib MiB finds room neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
+	while [ $window -lt $((mib + 1024)) ]; do window=$((window * 2)); done
+	file=$(mktemp "$dir/lab-memory.XXXXXX") && exec {memfd}<> "$file" && rm "$file" && truncate -s ${window}M "/proc/self/fd/$memfd" ||
+		die "$dir: can't be written; set TMPDIR"
+	board+=,highmem-mmio-size=1T,memory-backend=ram
+	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,offset=1G,size=${mib}M"
+		-object "memory-backend-file,id=alias,mem-path=/proc/self/fd/$memfd,share=on,size=${window}M"
+		-device "ivshmem-plain,memdev=alias,addr=0x1f")
+}
+
 board=virt,gic-version=3,its=on
-append="console=ttyAMA0 earlycon panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
-args=(-nic none -display none -no-reboot -cpu "$cpu" -m "$mib" -kernel "$image" -initrd "$initrd")
+earlycon=earlycon
+args=(-nic none -display none -no-reboot -cpu "$cpu" -m "$mib" -initrd "$initrd")
+if [ "$model" ]; then
+	if [ -z "${MODEL-}" ]; then
+		lab=$(cd "$(dirname "$0")" && pwd)
+		MODEL=${BUILD:-${O:-$lab/../../build}${KDIR:+/kdir}}/model
+		mkdir -p "$MODEL" 2>/dev/null && MODEL=$(cd "$MODEL" && pwd) || die "$MODEL: can't be made; choose another folder with O="
+		why=$(flock "$MODEL" env -u MAKEFLAGS make -s -C "$lab/model" OUT="$MODEL" 2>&1) || die "the model does not build: $(tail -n 1 <<< "$why")"
+		MODEL=$MODEL/model.bin
+	fi
+	[ -r "$MODEL" ] || die "MODEL=$MODEL: no such file; make model builds one"
+	board+=,virtualization=on
+	place=$(place_image)
+	args+=(-kernel "$MODEL" -device "loader,file=$(in_list "$image"),addr=$place,force-raw=on")
+	words+=" el2.image=$place${lacks:+ el2.nobbml3=$lacks} $model_words"
+	# A Realm has its UART in the shared half from the start: Documentation/arch/arm64/arm-cca.rst.
+	[ "$realm" ] && words+=" el2.realm" earlycon=earlycon=pl011,mmio32,0x10009000000
+else
+	args+=(-kernel "$image")
+fi
+if [ "$disk" ]; then
+	[ -z "$realm" ] || memory_file
+	args+=(-drive "if=none,id=disk,format=raw,readonly=on,file=$(in_list "$disk")"
+		-device "virtio-blk-pci,drive=disk,disable-legacy=on${realm:+,iommu_platform=on}")
+fi
+append="console=ttyAMA0 $earlycon panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then
-	cpus=1 board+=,dtb-randomness=off append+=" nokaslr"
+	[ "$model" ] || cpus=1
+	board+=,dtb-randomness=off append+=" nokaslr"
 	args+=(-icount "shift=0,sleep=off" -seed 1 -rtc "clock=vm,base=2026-01-01")
 fi
 [ "$shell" ] && append+=" lab=shell"
@@ -87,11 +179,14 @@ tr -d '\r' < "$log" | sed 's/^\[ *[0-9]*\.[0-9]*\]\(\[ *[TC][0-9]*\]\)\? //' > "
 bad='Kernel panic|Oops|Internal error|WARNING:|\bBUG:|UBSAN:|KASAN:|KCSAN:|KFENCE:|[Cc]all trace:|leaked|kmemleak: .*suspected'
 bad+='|INFO: rcu|rcu: INFO:|detected stall|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU usage'
 bad+='|blocked for more than|workqueue lockup|soft lockup|hard LOCKUP|Unable to handle kernel|messages dropped'
+bad+='|^el2: (FAULT|error)'
 
 # Why the run failed; nothing if it did not.
 why() {
 	local plan points failed
-	grep -m 1 -E "$bad" "$outdir/lines" && return
+	# Behind this line a kernel marks its CPUs offline while they still run, and now and then warns of it (set_task_cpu()).
+	sed '/^reboot: Power down/q' "$outdir/lines" | grep -m 1 -E "$bad" && return
+	grep -m 1 -E '^el2: (FAULT|error)' "$outdir/lines" && return
 	if [ $status = 124 ] || [ $status = 137 ]; then
 		echo "hang: killed after $limit s; last line: $(grep -v '^$' "$outdir/lines" | tail -n 1)"
 		return

@@ -70,6 +70,7 @@ static inline bool kernel_leaf_unchanged(ptval_t val,
  * @nr:		how many there are
  * @want:	how many the split that found the pool empty asks for
  * @gfp:	if not 0, an empty pool allocates with it instead of refusing
+ * @early:	the same, from memblock
  * @splits:	how many leaves were split by range, for the log
  *
  * One change splits at its two ends only, and at each end takes a PMD table
@@ -82,6 +83,7 @@ struct kernel_leaf_pool {
 	unsigned int nr;
 	unsigned int want;
 	gfp_t gfp;
+	bool early;
 	unsigned long splits;
 };
 

@@ -17,6 +17,9 @@ for work in bpf modules setmem; do
 	boot heal-$work "${machine[@]}" -a "lab=$work $bar"
 done
 
+# Memory that comes, is split all over, and goes with its tables still queued.
+boot memory-hotplug -m bbml3 -c 4 -M 5120 -t 300 -a "mem=3G lab=memory lab.hot_at=4096 lab.hot_mib=1024 lab.rounds=6"
+
 # A bar that a kernel passes which does not collapse would be none. (make does the same with the unmodified base.)
 out=$("$LAB/run.sh" -o "$BUILD/run/heal-off" "${machine[@]}" -a "kernel_collapse=off lab=secretmem $bar" "$image" "$initrd" 2>&1)
 if grep -q '^verdict: fail (not ok 3 secretmem-heal' <<< "$out"; then

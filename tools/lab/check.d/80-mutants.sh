@@ -60,14 +60,14 @@ mutant ignore-pxntable rule_table_attrs mm/collapse.c 's/\tif \(\(table & PMD_TA
 mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(i = 1; i < nr; i\+\+\) \{\n\t\tptval_t val/for (i = 1; i < nr - 1; i++) {\n\t\tptval_t val/'
 mutant no-deposit deposit mm/collapse.c 's/if \(!leaf_is_default\(leaf\)\)/if (0)/'
 mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
-mutant image-alias image_alias_stays mm/collapse.c 's/if \(ranges_overlap\(addr, size, \(unsigned long\)lm_alias\(_text\),\n\t\t\t   \(unsigned long\)lm_alias\(_end\)\)\)/if (0)/'
+mutant image-alias image_alias_stays mm/collapse.c 's/if \(!collapse_image_alias \&\&/if (0 \&\&/'
 mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
 mutant split-for-nothing split_nothing_to_change mm/mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
 mutant alloc-under-lock split_alloc_failure mm/mmu.c 's/\t\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);/\t\t\tdown_read(&region->lock);\n\t\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\t\tup_read(&region->lock);/'
 mutant no-secondary-wait boot_repaint kernel/smp.c 's/\tlinear_map_secondary_start\(\);\n//' mixed
 mutant no-atomic-split boot_served mm/mmu.c 's/return irqs_disabled\(\) && !cpu_online\(smp_processor_id\(\)\);/return false;/'
 mutant no-realm-init boot_served kernel/rsi.c 's/\tlinear_map_realm_init\(\);\n//' 'bbml3 -R' rodata=off
-mutant realm-not-rebuilt boot_served mm/mmu.c 's/\t\tlinear_map_rebuild\(\);/\t\t;/' 'nobbml3 -R' rodata=off
+mutant realm-left-in-blocks boot_served mm/mmu.c 's/\t\tlinear_map_split_early\(\);/\t\t;/' 'nobbml3 -R' rodata=off
 # QEMU has no walk cache and invalidates more than it is asked to.
 mutant last-level-tlbi audit mm/collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
 }

@@ -65,7 +65,7 @@ void idle_check(const char *name)
 		ktap_not_ok(name, "the churn before it failed");
 		return;
 	}
-	if (opt.expect_heal)
+	if (opt.expect == EXPECT_HEAL)
 		heal_wait(&ms);
 	sleep_ms(2000);
 	busy = count();
@@ -79,7 +79,7 @@ void idle_check(const char *name)
 
 	note("idle seconds=%u busy_works=%u busy_events=%u idle_works=%u idle_events=%u",
 	     opt.idle_s, busy.works, busy.events, quiet.works, quiet.events);
-	if (!opt.expect_heal && !busy.works)
+	if (opt.expect != EXPECT_HEAL && !busy.works)
 		ktap_skip(name, "this kernel has no worker");
 	else if (!busy.works)
 		ktap_not_ok(name, "no work named *%s* was seen during the churn", opt.worker);

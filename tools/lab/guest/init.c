@@ -28,7 +28,9 @@ struct lab_options opt = {
 	.churn_s = 8,
 	.idle_s = 60,
 	.slack = 2,
-	.expect_heal = false,
+	.realm = ANY,
+	.bbml3 = ANY,
+	.cpus = ANY,
 	.worker = "collapse",
 };
 
@@ -40,6 +42,7 @@ static const struct {
 	unsigned int *value;
 } numbers[] = {
 	{ "rounds", &opt.rounds },
+	{ "bouts", &opt.bouts },
 	{ "files", &opt.files },
 	{ "mib", &opt.mib },
 	{ "stride", &opt.stride },
@@ -48,7 +51,35 @@ static const struct {
 	{ "churn_s", &opt.churn_s },
 	{ "idle_s", &opt.idle_s },
 	{ "slack", &opt.slack },
+	{ "realm", &opt.realm },
+	{ "bbml3", &opt.bbml3 },
+	{ "cpus", &opt.cpus },
+	{ "hot_at", &opt.hot_at },
+	{ "hot_mib", &opt.hot_mib },
 };
+
+static const char * const expectations[] = {
+	[EXPECT_NOTHING] = "noheal",
+	[EXPECT_HEAL] = "heal",
+	[EXPECT_SPLIT] = "split",
+};
+
+static bool expect(const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
+		if (!strcmp(value, expectations[i])) {
+			opt.expect = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool choose(const char *value, const char *yes, const char *no, bool *is)
+{
+	*is = !strcmp(value, yes);
+	return *is || !strcmp(value, no);
+}
 
 static bool option(const char *name, const char *value)
 {
@@ -60,10 +91,12 @@ static bool option(const char *name, const char *value)
 		*numbers[i].value = strtoul(value, &end, 0);
 		return *value && !*end;
 	}
-	if (!strcmp(name, "expect")) {
-		opt.expect_heal = !strcmp(value, "heal");
-		return opt.expect_heal || !strcmp(value, "noheal");
-	}
+	if (!strcmp(name, "expect"))
+		return expect(value);
+	if (!strcmp(name, "secretmem"))
+		return choose(value, "absent", "works", &opt.no_secretmem);
+	if (!strcmp(name, "late"))
+		return choose(value, "refused", "online", &opt.late_refused);
 	if (!strcmp(name, "worker"))
 		return snprintf(opt.worker, sizeof(opt.worker), "%s", value) > 0;
 	return false;
@@ -139,7 +172,10 @@ static void report(const char *name, bool ok)
 
 static void step_secretmem(const char *name)
 {
-	report(name, run_child(once, 1, 0));
+	if (opt.no_secretmem && !secretmem_is_absent())
+		ktap_not_ok(name, "memfd_secret() is there");
+	else
+		report(name, opt.no_secretmem || run_child(once, 1, 0));
 	heal_check(name);
 }
 
@@ -147,7 +183,7 @@ static void step_worker(const char *name)
 {
 	const struct worker *w = find_worker(name);
 
-	report(name, run_worker(w, w->bouts * opt.rounds));
+	report(name, run_worker(w, (opt.bouts ? opt.bouts : w->bouts) * opt.rounds));
 	heal_check(name);
 }
 
@@ -157,10 +193,21 @@ static void step_mixed(const char *name)
 	heal_check(name);
 }
 
+/* What was let go by the steps before heals after a while, too. */
+static void step_settle(const char *name)
+{
+	shared->last_close_ms = now_ms();
+	heal_check(name);
+}
+
 static void step_dump(const char *name)
 {
-	dump_lines();
-	ktap_ok(name);
+	report(name, dump_lines(false));
+}
+
+static void step_map(const char *name)
+{
+	report(name, dump_lines(true));
 }
 
 static void step_shell(const char *name)
@@ -180,7 +227,15 @@ static const struct step {
 	{ "setmem", step_worker, 2 },
 	{ "mixed", step_mixed, 2 },
 	{ "idle", idle_check, 1 },
+	{ "settle", step_settle, 1 },
+	{ "machine", machine_check, 1 },
+	{ "its", its_check, 1 },
+	{ "blk", blk_check, 1 },
+	{ "late", late_check, 1 },
+	{ "hotplug", hotplug_check, 1 },
+	{ "memory", memory_check, 1 },
 	{ "dump", step_dump, 1 },
+	{ "map", step_map, 1 },
 	{ "shell", step_shell, 1 },
 };
 

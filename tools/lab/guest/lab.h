@@ -15,11 +15,28 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define TRACEFS		"/sys/kernel/tracing"
 #define PTDUMP		"/sys/kernel/debug/kernel_page_tables"
+#define LAB_MAP		"/sys/kernel/debug/lab_map"
+
+/* A number that nobody asked for on the command line. */
+#define ANY		(~0u)
+
+/**
+ * enum lab_expect - lab.expect=, what is to become of a fragmented linear map
+ * @EXPECT_NOTHING: noheal, it is printed and not judged
+ * @EXPECT_HEAL: heal, it must come back to what it was at boot
+ * @EXPECT_SPLIT: split, it must not, as this kernel is known to leave it
+ */
+enum lab_expect {
+	EXPECT_NOTHING,
+	EXPECT_HEAL,
+	EXPECT_SPLIT,
+};
 
 /**
  * struct lab_options - lab.NAME=VALUE of the kernel command line
  * @steps: lab=, the steps to take, with commas
  * @rounds: times that a workload is repeated
+ * @bouts: of one workload alone; 0 for as many as it has itself
  * @files: secret files of the secretmem workload
  * @mib: MiB of each
  * @stride: every so-manieth page is touched
@@ -28,13 +45,22 @@
  * @churn_s: duration of the mixed workload
  * @idle_s: duration of the idle check
  * @slack: percent of leaves and tables over boot that still count as healed
- * @expect_heal: lab.expect=heal, else noheal
+ * @expect: lab.expect
+ * @realm: 1 if the machine must be a Realm, 0 if not
+ * @bbml3: 1 if the kernel must have found BBML3 on all CPUs at boot, 0 if not
+ * @cpus: CPUs that must be online after boot
+ * @hot_at: where memory is to come, in MiB
+ * @hot_mib: how much of it
+ * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
+ * @late_refused: lab.late=refused, the late CPU must not come online; else it
+ *	must
  * @worker: the name, or a part of it, of the functions that the idle check
  *	must not see running
  */
 struct lab_options {
 	char steps[256];
 	unsigned int rounds;
+	unsigned int bouts;
 	unsigned int files;
 	unsigned int mib;
 	unsigned int stride;
@@ -43,7 +69,14 @@ struct lab_options {
 	unsigned int churn_s;
 	unsigned int idle_s;
 	unsigned int slack;
-	bool expect_heal;
+	enum lab_expect expect;
+	unsigned int realm;
+	unsigned int bbml3;
+	unsigned int cpus;
+	unsigned int hot_at;
+	unsigned int hot_mib;
+	bool no_secretmem;
+	bool late_refused;
 	char worker[64];
 };
 
@@ -88,10 +121,12 @@ void shuffle(unsigned int *seed, unsigned int *v, unsigned int n);
 bool write_file(const char *path, const char *text);
 bool append_file(const char *path, const char *text);
 ssize_t read_file(const char *path, char *buf, size_t len);
+bool copy_file(FILE *to, const char *path);
 uint64_t read_field(const char *path, const char *name);
 unsigned int cpus(void);
 void pin_to(unsigned int cpu);
 void visit_cpus(void);
+bool log_find(char *line, size_t len, const char *a, const char *b);
 
 /* leaves.c: the linear map now, and whether it healed. */
 struct leaves {
@@ -107,14 +142,18 @@ void leaves_phase(const char *phase, unsigned int round);
 bool leaves_boot(void);
 void heal_check(const char *after);
 bool heal_wait(uint64_t *ms);
-void dump_lines(void);
+bool dump_lines(bool whole);
 
 /* Workloads: each call is one bout, in a process of its own. */
 void secretmem_bout(unsigned int *seed);
 void secretmem_phases(void);
+bool secretmem_is_absent(void);
 void bpf_bout(unsigned int *seed);
 void modules_bout(unsigned int *seed);
+bool module_load(const char *name, const char *params);
+bool module_unload(const char *name);
 void setmem_bout(unsigned int *seed);
+void kexec_bout(unsigned int *seed);
 void ptdump_bout(unsigned int *seed);
 
 /* work.c */
@@ -129,6 +168,15 @@ const struct worker *find_worker(const char *name);
 bool run_child(void (*fn)(unsigned int *), unsigned int times, int index);
 bool run_worker(const struct worker *w, unsigned int times);
 bool run_mixed(void);
+
+/* cpu.c, disk.c: what the machine has, and whether it works. */
+bool is_realm(void);
+void machine_check(const char *name);
+void late_check(const char *name);
+void hotplug_check(const char *name);
+void memory_check(const char *name);
+void its_check(const char *name);
+void blk_check(const char *name);
 
 /* idle.c, shell.c */
 void idle_check(const char *name);

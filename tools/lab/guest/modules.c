@@ -38,8 +38,7 @@ static unsigned int find_modules(void)
 	return n;
 }
 
-/* Return: false if another module must be loaded first. */
-static bool load(const char *name)
+bool module_load(const char *name, const char *params)
 {
 	char path[128];
 	int fd, err;
@@ -47,22 +46,36 @@ static bool load(const char *name)
 	snprintf(path, sizeof(path), MODULES "/%s.ko", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		give_up("modules: %s: %s", path, strerror(errno));
-	err = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+		return false;
+	err = syscall(SYS_finit_module, fd, params, 0) ? errno : 0;
 	close(fd);
-	if (err && err != ENOENT)
-		give_up("modules: %s: %s", name, strerror(err));
+	errno = err;
 	return !err;
+}
+
+bool module_unload(const char *name)
+{
+	return !syscall(SYS_delete_module, name, O_NONBLOCK);
+}
+
+/* Return: false if another module must be loaded first. */
+static bool load(const char *name)
+{
+	bool ok = module_load(name, "");
+
+	if (!ok && errno != ENOENT)
+		give_up("modules: %s: %s", name, strerror(errno));
+	return ok;
 }
 
 /* Return: false if another module still needs it. */
 static bool unload(const char *name)
 {
-	if (!syscall(SYS_delete_module, name, O_NONBLOCK))
-		return true;
-	if (errno != EWOULDBLOCK)
+	bool ok = module_unload(name);
+
+	if (!ok && errno != EWOULDBLOCK)
 		give_up("modules: removing %s: %s", name, strerror(errno));
-	return false;
+	return ok;
 }
 
 /* A module's "check" runs its code and flips its static key. */

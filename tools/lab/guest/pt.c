@@ -222,7 +222,7 @@ static void end_run(const struct pt_geometry *g, struct pt_counts *c)
 {
 	if (c->run.end != c->run.start)
 		c->ideal += pt_ideal(g, c->run.start, c->run.end);
-	c->run.start = c->run.end;
+	c->run.start = c->run.end = 0;
 }
 
 static void count_run(const struct pt_geometry *g, struct pt_counts *c,
@@ -264,7 +264,50 @@ static void count_tables(const struct pt_geometry *g, struct pt_counts *c,
 }
 
 /**
- * pt_count_text() - add one line of the dump
+ * pt_count_cut() - the next line is no part of the run before it
+ * @g: the geometry
+ * @d: the counts so far
+ *
+ * For a difference that is not printed.
+ */
+void pt_count_cut(const struct pt_geometry *g, struct pt_dump *d)
+{
+	end_run(g, d->in_linear ? &d->linear : &d->other);
+}
+
+/**
+ * pt_count_line() - add one line of entries, or a part of one
+ * @g: the geometry
+ * @d: the counts so far
+ * @line: the line
+ */
+void pt_count_line(const struct pt_geometry *g, struct pt_dump *d,
+		   const struct pt_line *line)
+{
+	struct pt_counts *c = d->in_linear ? &d->linear : &d->other;
+	uint64_t size = line->end - line->start, leaves;
+
+	d->lines++;
+	count_tables(g, c, line);
+	if (line->hole)
+		return;
+
+	if (line->torn)
+		d->torn++;
+	leaves = (size + g->leaf[line->leaf] - 1) / g->leaf[line->leaf];
+	c->leaf[line->leaf] += leaves;
+	c->total += leaves;
+	if (line->attrs & PT_INVALID)
+		c->invalid += size / g->page;
+	else if (line->attrs & PT_RO)
+		c->readonly += size / g->page;
+	else if (!(line->attrs & PT_NX))
+		c->wx += size / g->page;
+	count_run(g, c, line);
+}
+
+/**
+ * pt_count_text() - add what one line of text says
  * @g: the geometry
  * @d: the counts so far, all zero before the first line
  * @text: the line
@@ -272,13 +315,11 @@ static void count_tables(const struct pt_geometry *g, struct pt_counts *c,
 void pt_count_text(const struct pt_geometry *g, struct pt_dump *d,
 		   const char *text)
 {
-	struct pt_counts *c = d->in_linear ? &d->linear : &d->other;
 	struct pt_line line;
-	uint64_t size, leaves;
 
 	switch (pt_parse(g, text, &line)) {
 	case PT_IS_MARKER:
-		end_run(g, c);
+		pt_count_cut(g, d);
 		if (!strncmp(text, PT_LINEAR_START, strlen(PT_LINEAR_START)))
 			d->in_linear = true;
 		else if (!strncmp(text, PT_LINEAR_END, strlen(PT_LINEAR_END)))
@@ -292,27 +333,8 @@ void pt_count_text(const struct pt_geometry *g, struct pt_dump *d,
 	case PT_IS_OTHER:
 		return;
 	case PT_IS_LINE:
-		break;
+		pt_count_line(g, d, &line);
 	}
-
-	d->lines++;
-	count_tables(g, c, &line);
-	if (line.hole)
-		return;
-
-	if (line.torn)
-		d->torn++;
-	size = line.end - line.start;
-	leaves = (size + g->leaf[line.leaf] - 1) / g->leaf[line.leaf];
-	c->leaf[line.leaf] += leaves;
-	c->total += leaves;
-	if (line.attrs & PT_INVALID)
-		c->invalid += size / g->page;
-	else if (line.attrs & PT_RO)
-		c->readonly += size / g->page;
-	else if (!(line.attrs & PT_NX))
-		c->wx += size / g->page;
-	count_run(g, c, &line);
 }
 
 /**

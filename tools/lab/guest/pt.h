@@ -149,6 +149,9 @@ enum pt_parsed pt_parse(const struct pt_geometry *g, const char *text,
 			struct pt_line *line);
 void pt_count_text(const struct pt_geometry *g, struct pt_dump *d,
 		   const char *text);
+void pt_count_line(const struct pt_geometry *g, struct pt_dump *d,
+		   const struct pt_line *line);
+void pt_count_cut(const struct pt_geometry *g, struct pt_dump *d);
 void pt_count_end(const struct pt_geometry *g, struct pt_dump *d);
 bool pt_count_file(const struct pt_geometry *g, struct pt_dump *d,
 		   const char *path);

@@ -32,6 +32,21 @@ static void allow_locked_memory(void)
 		give_up("RLIMIT_MEMLOCK: %s", strerror(errno));
 }
 
+/*
+ * secretmem_is_absent() - does the kernel say that it has no memfd_secret()?
+ *
+ * It does where the linear map must not change: rodata=noalias and rodata=off,
+ * unless it is a Realm's.
+ */
+bool secretmem_is_absent(void)
+{
+	int fd = syscall(SYS_memfd_secret, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == ENOSYS;
+}
+
 static void secret_open(struct secret *s, size_t size)
 {
 	s->size = size;

@@ -8,10 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lab.h"
+
+/* syslog(2) has numbers only. */
+#define LOG_READ_ALL	3
+#define LOG_SIZE	10
 
 uint64_t now_ms(void)
 {
@@ -97,6 +102,25 @@ ssize_t read_file(const char *path, char *buf, size_t len)
 }
 
 /*
+ * copy_file() - all of a file
+ */
+bool copy_file(FILE *to, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		if (fwrite(buf, 1, n, to) != (size_t)n)
+			break;
+	}
+	close(fd);
+	return !n;
+}
+
+/*
  * read_field() - the number behind @name at the start of a line
  *
  * Return: 0 if there is none.
@@ -119,6 +143,34 @@ uint64_t read_field(const char *path, const char *name)
 	}
 	fclose(f);
 	return value;
+}
+
+/*
+ * log_find() - the first line of the kernel's log that holds @a, and @b
+ *
+ * @b may be NULL. What the lab itself has said does not count.
+ */
+bool log_find(char *line, size_t len, const char *a, const char *b)
+{
+	int size = klogctl(LOG_SIZE, NULL, 0);
+	char *buf = size > 0 ? malloc(size + 1) : NULL;
+	int n = buf ? klogctl(LOG_READ_ALL, buf, size) : -1;
+	char *at, *rest;
+	bool found = false;
+
+	if (n < 0) {
+		free(buf);
+		return false;
+	}
+	buf[n] = 0;
+	for (at = strtok_r(buf, "\n", &rest); at && !found;
+	     at = strtok_r(NULL, "\n", &rest)) {
+		found = strstr(at, a) && (!b || strstr(at, b)) && !strstr(at, "# lab:");
+		if (found)
+			snprintf(line, len, "%s", at);
+	}
+	free(buf);
+	return found;
 }
 
 unsigned int cpus(void)

@@ -20,6 +20,7 @@ static const struct worker workers[] = {
 	{ "modules", modules_bout, false, 2 },
 	{ "setmem", setmem_bout, false, 2 },
 	{ "ptdump", ptdump_bout, false, 4 },
+	{ "kexec", kexec_bout, false, 8 },
 };
 
 const struct worker *find_worker(const char *name)

@@ -38,6 +38,12 @@ good "-m 1" console.dump
 # Read-only text in use, at the end of the 28M run.
 text='s/^\(0xffff000000400000-\)0xffff000002000000 *28M\(.*\)/\10xffff000001e00000 26M\2\n0xffff000001e00000-0xffff000002000000 2M PMD ro NX SHD AF NG BLK UXN MEM\/NORMAL-TAGGED/'
 good "-m 1 $ram -x 2048" 4k-blocks.dump "$text"
+# By hand: 15 + 4 + 10 2M, 95 64K, 30 32M; 16 4K where one page of 64K is shared.
+expect 0 'ok: leaves=170 4K=16 64K=95 2M=29 32M=30 1G=0 tables=5$' "-m 1 -R -o on" realm.dump
+good "-m 1 -R -o noalias" realm.dump
+good "-m 1 -o off" 4k-off.dump
+# bss ends with a group, so that no line does.
+good "-m 1 -o off" 4k-off.dump '/ 192K /{N;N;s/.*/0xffff000000380000-0xffff000000400000         512K PTE       RW NX SHD AF NG CON     UXN    MEM\/NORMAL-TAGGED/}; s/lines=17/lines=15/'
 
 b=4k-blocks.dump
 bad parse "$ram" $b 's/992M PMD /992M PMX /'
@@ -82,6 +88,44 @@ bad size "-m 3 $ram" 4k-pages-but-image.dump '/ 3068M /s/ NG / NG CON /'
 bad size "-m 1 -p 16384" 16k-blocks.dump '/ 2G /s/ CON / /'
 bad size "-m 1 -p 65536" 64k-blocks.dump '/ 508M /s/ CON / /'
 bad count "-m 1 $ram -l 70" $b
+
+# The kernel image: read-only text, and data by rodata=.
+o=4k-off.dump r=realm.dump
+bad image "-R -o off" $r
+bad image "-o on" $o
+bad image "-o noalias" $o
+bad image "-R -o on" $r 's/\( 1536K PTE  *\)ro/\1RW/'
+bad image "-o off" $o 's/\( 1536K PTE  *\)ro/\1RW/'
+bad image "-R -o on" $r 's/\( 1536K PTE \)  /\1F /'
+bad image "-o off" $o 's/\( 192K PTE  *\)RW/\1ro/'
+bad image "-R -o noalias" $r 's/\( 256K PTE \)F/\1 /'
+bad wx "" $o
+bad wx "-o on" $o
+# 1536K of text are all that may be.
+bad wx "-o off" $o 's/\( 64K PTE *\)ro x/\1RW x/'
+bad wx "-o off" $o 's/ 2G PUD *RW NX/ 2G PUD RW x/'
+bad wx "-R -o on" $r 's/ 20M PMD *RW NX/ 20M PMD RW x/'
+# The parts of the image were mapped one by one; what is beyond was not.
+bad size "-m 1" $o
+bad size "-m 1 -o off" $o '/ 992M /s/ CON / /'
+bad size "-m 1 -o off" $o '/ 1536K PTE  *ro/s/ CON / /'
+
+# What a Realm shares.
+bad shared "" $r
+bad shared "-R" $o
+bad shared "-R" $r '/map end/d'
+bad shared "-R" $r '/map shared/d'
+bad shared "-R" $r 's/shared 60000000-64000000/shared 7c000000-80001000/'
+bad shared "-R" $r 's/shared 42800000-42801000/shared 403b0000-403c0000/'
+bad shared "-R" $r 's/shared 42800000-42801000/shared 42600000-42601000/'
+bad size "-m 1 -R" $r '/map shared 428/d'
+bad size "-m 1 -R" $r '/map shared 42a/s/a/8/'
+bad parse "-R" $r 's/shared 42800000-42801000/shared 42800000-what/'
+bad map "-R" $r 's/shared 42800000-42801000/wrong ffff000002800000 maps 42801000/'
+
+# One dump of several.
+expect 0 'dump 2: ok' "-R -d 2" console.dump '$r realm.dump'
+expect 2 'no dump' "-d 2" console.dump
 bad count "-l 1000" 4k-pages.dump
 
 expect 2 'no dump' "" /dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The runner's verdicts, with a stand-in for QEMU that prints a given console.
+# The runner's verdicts, with a stand-in for QEMU that prints a given console, and what it would have QEMU do.
 set -u
 
 run=$(cd "$(dirname "$0")/.." && pwd)/run.sh
@@ -11,6 +11,7 @@ failed=0
 cat > "$tmp/qemu" <<'QEMU'
 #!/usr/bin/env bash
 [ "$1" = --version ] && { echo "QEMU emulator version ${FAKE_VERSION:-10.0.2}"; exit; }
+echo "$*" > "$FAKE_ARGS"
 while [ "${1-}" != -serial ]; do shift; done
 cp "$FAKE_CONSOLE" "${2#file:}"
 [ "${FAKE_HANG-}" ] && exec sleep 60
@@ -19,7 +20,9 @@ QEMU
 chmod +x "$tmp/qemu"
 { head -c 56 /dev/zero; printf 'ARMd'; } > "$tmp/Image"
 : > "$tmp/initrd"
-export QEMU=$tmp/qemu FAKE_CONSOLE=$tmp/console
+: > "$tmp/model.bin"
+: > "$tmp/disk"
+export QEMU=$tmp/qemu FAKE_CONSOLE=$tmp/console FAKE_ARGS=$tmp/args MODEL=$tmp/model.bin
 
 # expect STATUS TEXT [run.sh's arguments]: the last line holds TEXT.
 expect() {
@@ -61,7 +64,15 @@ rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
 Failed to decrypt memory, 512 pages will be leaked
 BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 30s!
 INFO: task init:1 blocked for more than 120 seconds.
+el2: FAULT cpu 0 pc 0x44000400 lr 0x44000200 ipa 0x9000030: a read through the protected alias
+el2: error: no table is left for stage 2
 LINES
+
+# When all is over, only the model's word counts.
+console "${good[@]}" "reboot: Power down" "WARNING: kernel/sched/core.c:3389 at set_task_cpu+0x54/0x12c, CPU#1: swapper/1/0"
+boots 0 "verdict: pass (2 results"
+console "${good[@]}" "reboot: Power down" "el2: FAULT cpu 0 pc 0x0"
+boots 1 "verdict: fail (el2: FAULT"
 
 console "${good[@]:0:3}" "not ok 2 secretmem" "# lab: done"
 boots 1 "verdict: fail (not ok 2 secretmem"
@@ -76,7 +87,46 @@ FAKE_HANG=1 expect 1 "verdict: fail (hang: killed after 1 s; last line: ok 1 boo
 console "${good[@]}"
 FAKE_STATUS=3 boots 1 "verdict: fail (QEMU ended with 3"
 
-expect 2 "bbml3 or nobbml3" -m 7 "$tmp/Image" "$tmp/initrd"
+# starts WITH WITHOUT [run.sh's arguments]: what QEMU gets has each of the words WITH, and none of WITHOUT.
+starts() {
+	local with=$1 without=$2 word
+	shift 2
+	expect 0 "verdict: pass" "$@" "$tmp/Image" "$tmp/initrd"
+	for word in $with; do
+		grep -qF -- "$word" "$tmp/args" || { echo "run.sh $*: QEMU does not get $word: $(cat "$tmp/args")"; failed=1; }
+	done
+	for word in $without; do
+		! grep -qF -- "$word" "$tmp/args" || { echo "run.sh $*: QEMU gets $word: $(cat "$tmp/args")"; failed=1; }
+	done
+}
+none="el2. virtualization virtio ivshmem maxcpus"
+starts "-kernel $tmp/Image max,midr=0x410fd8e0 -smp 4" "$none"
+starts "-kernel $tmp/Image -smp 4" "$none midr=" -m nobbml3
+starts "-icount -smp 1 nokaslr" "$none" -i
+starts "virtio-blk-pci file=$tmp/disk" "el2. ivshmem iommu_platform" -b "$tmp/disk"
+starts "-kernel $tmp/model.bin file=$tmp/Image,addr=0x44000000 virtualization=on el2.image=0x44000000 -smp 4" "midr= el2.nobbml3 el2.realm ivshmem" -e
+starts "el2.nobbml3=0-3" "el2.realm maxcpus" -e -m nobbml3
+starts "el2.nobbml3=2 -smp 3" "el2.realm maxcpus" -m mixed -c 3
+starts "el2.nobbml3=0 " "el2.realm maxcpus" -m reverse -c 3
+starts "el2.nobbml3=2 maxcpus=2 -smp 3" "el2.realm" -m late -c 3
+starts "el2.realm earlycon=pl011,mmio32,0x10009000000" "el2.nobbml3 ivshmem" -R
+starts "el2.realm iommu_platform=on ivshmem-plain memory-backend=ram size=3000M size=4096M" "" -R -b "$tmp/disk" -M 3000
+starts "el2.inject el2.bbm=1:3" "" -e -x "el2.inject el2.bbm=1:3"
+starts "-icount -smp 2 nokaslr el2.nobbml3=1" "" -m mixed -c 2 -i
+# An Image of 100 MiB does not fit below the initrd.
+{ head -c 16 /dev/zero; printf '\0\0\100\006\0\0\0\0'; head -c 32 /dev/zero; printf 'ARMd'; } > "$tmp/Image"
+starts "addr=0x48400000 el2.image=0x48400000" "" -e
+
+expect 2 "bbml3, nobbml3, mixed, reverse or late" -m 7 "$tmp/Image" "$tmp/initrd"
+expect 2 "so -c 2 or more" -m mixed -c 1 "$tmp/Image" "$tmp/initrd"
+expect 2 "so -c 2 or more" -m late -c 1 "$tmp/Image" "$tmp/initrd"
+expect 2 "there is no model to take it" -x el2.inject "$tmp/Image" "$tmp/initrd"
+expect 2 "begins with el2." -e -x "el2.inject quiet" "$tmp/Image" "$tmp/initrd"
+expect 2 "16384 MiB at most" -R -M 16385 "$tmp/Image" "$tmp/initrd"
+expect 2 "-b $tmp/none: no such file" -b "$tmp/none" "$tmp/Image" "$tmp/initrd"
+expect 2 "-b $tmp: no such file" -R -b "$tmp" "$tmp/Image" "$tmp/initrd"
+MODEL=$tmp/none expect 2 "make model builds one" -e "$tmp/Image" "$tmp/initrd"
+MODEL='' O=/dev/null/x expect 2 "choose another folder with O=" -e "$tmp/Image" "$tmp/initrd"
 expect 2 "number from 1 to 8" -c 9 "$tmp/Image" "$tmp/initrd"
 expect 2 "number from 256" -M many "$tmp/Image" "$tmp/initrd"
 expect 2 "unknown option" -z "$tmp/Image" "$tmp/initrd"

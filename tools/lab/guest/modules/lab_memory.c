@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that comes and goes while leaves of its linear mapping are split and
+ * collapsed. Loading the module does all: it adds the memory, which must be
+ * some that mem= has kept from the kernel, and never makes it available, so that
+ * its pages are the module's alone; changes single pages on all CPUs; and removes
+ * it at once, with tables still on the queue.
+ */
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include <asm/tlbflush.h>
+
+static unsigned long long start;
+module_param(start, ullong, 0400);
+MODULE_PARM_DESC(start, "physical address of the memory");
+
+static unsigned long long size;
+module_param(size, ullong, 0400);
+MODULE_PARM_DESC(size, "its size");
+
+static unsigned int rounds = 10;
+module_param(rounds, uint, 0400);
+MODULE_PARM_DESC(rounds, "how often it comes and goes");
+
+/* They are not for modules; a kprobe tells where they are. */
+static int (*set_invalid)(struct page *page);
+static int (*set_default)(struct page *page);
+
+static void *find(const char *name)
+{
+	struct kprobe kp = { .symbol_name = name };
+	void *addr;
+
+	if (register_kprobe(&kp))
+		return NULL;
+	addr = kp.addr;
+	unregister_kprobe(&kp);
+
+	return addr;
+}
+
+struct changer {
+	struct task_struct *task;
+	unsigned int first;
+	unsigned int step;
+	unsigned int bad;
+};
+
+/* Every step-th page, beginning with another one on each CPU. */
+static int change_pages(void *data)
+{
+	unsigned long pages = size >> PAGE_SHIFT;
+	struct changer *c = data;
+
+	for (unsigned long i = c->first; i < pages; i += c->step) {
+		struct page *page = pfn_to_page(PHYS_PFN(start) + i);
+		unsigned long addr = (unsigned long)page_address(page);
+
+		if (set_invalid(page))
+			c->bad++;
+		flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+		if (set_default(page))
+			c->bad++;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static int one_round(unsigned int round)
+{
+	struct changer changers[8] = {};
+	unsigned int n = min(num_online_cpus(), ARRAY_SIZE(changers));
+	unsigned int bad = 0;
+	int ret;
+
+	ret = add_memory(0, start, size, MHP_NONE);
+	if (ret) {
+		pr_err("lab_memory: add_memory: %d\n", ret);
+		return ret;
+	}
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct changer *c = &changers[i];
+		struct task_struct *task;
+
+		c->first = i * 3;
+		c->step = 1009 + 2 * round;
+		task = kthread_create(change_pages, c, "lab_memory/%u", i);
+		if (IS_ERR(task))
+			continue;
+		c->task = get_task_struct(task);
+		wake_up_process(task);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (!changers[i].task)
+			continue;
+		/* Only after it has run to its end. */
+		while (!(READ_ONCE(changers[i].task->exit_state)))
+			schedule_timeout_uninterruptible(1);
+		put_task_struct(changers[i].task);
+		bad += changers[i].bad;
+	}
+
+	/* In some rounds the worker gets its turn first. */
+	if (round & 1)
+		schedule_timeout_uninterruptible(HZ);
+
+	ret = remove_memory(start, size);
+	if (ret)
+		pr_err("lab_memory: remove_memory: %d\n", ret);
+	if (bad)
+		pr_err("lab_memory: %u changes failed\n", bad);
+
+	return ret ?: bad ? -EIO : 0;
+}
+
+static int __init lab_memory_init(void)
+{
+	int ret = 0;
+
+	/* One module among others. */
+	if (!size)
+		return 0;
+
+	set_invalid = find("set_direct_map_invalid_noflush");
+	set_default = find("set_direct_map_default_noflush");
+	if (!set_invalid || !set_default)
+		return -ENXIO;
+
+	for (unsigned int i = 0; i < rounds && !ret; i++)
+		ret = one_round(i);
+
+	return ret;
+}
+module_init(lab_memory_init);
+
+static void __exit lab_memory_exit(void)
+{
+}
+module_exit(lab_memory_exit);
+
+MODULE_DESCRIPTION("Lab: memory that comes and goes");
+MODULE_LICENSE("GPL");

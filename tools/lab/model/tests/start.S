@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The test guest's entry points, its vectors, and the instructions that are
+ * to fault: each is the first of a function, so that its address is known.
+ */
+#include "model.h"
+#include "regs.h"
+
+	.section .head, "ax"
+head:
+	b	primary
+	.long	0
+	.quad	0				// text_offset: the model ends at a multiple of 2 MiB
+	.quad	image_size			// test.lds
+	.quad	2				// flags: little-endian, 4K
+	.quad	0, 0, 0
+	.ascii	"ARM\x64"
+	.long	0
+
+	.text
+primary:
+	mov	x19, x0
+	/* A loader that had no room where this is linked to has put it elsewhere. */
+	adr	x0, head
+	ldr	x1, =head
+	ldr	x2, =bss_start
+	ldr	x3, =at_home
+	cmp	x0, x1
+	b.eq	at_home
+1:	ldp	x4, x5, [x0], #16
+	stp	x4, x5, [x1], #16
+	cmp	x1, x2
+	b.lo	1b
+	ic	iallu
+	dsb	sy
+	isb
+	br	x3
+at_home:
+	adrp	x0, bss_start
+	add	x0, x0, :lo12:bss_start
+	adrp	x1, bss_end
+	add	x1, x1, :lo12:bss_end
+1:	stp	xzr, xzr, [x0], #16
+	cmp	x0, x1
+	b.lo	1b
+	adrp	x0, stacks + STACK_SIZE
+	mov	sp, x0
+	adr	x0, vectors
+	msr	vbar_el1, x0
+	isb
+	mov	x0, x19
+	bl	primary_main
+
+	.global	secondary
+secondary:
+	mrs	x1, mpidr_el1
+	and	x1, x1, #0xff
+	adrp	x2, stacks + STACK_SIZE
+	mov	x3, #STACK_SIZE
+	madd	x2, x1, x3, x2
+	mov	sp, x2
+	adr	x2, vectors
+	msr	vbar_el1, x2
+	isb
+	bl	secondary_main
+
+/* Only what the tests provoke comes here: remember it and go on where they want. */
+	.balign	0x800
+vectors:
+	.rept	16
+	.balign	0x80
+	b	caught
+	.endr
+caught:
+	adrp	x0, taken
+	add	x0, x0, :lo12:taken
+	mrs	x1, esr_el1
+	mrs	x2, far_el1
+	stp	x1, x2, [x0]
+	mrs	x1, elr_el1
+	mrs	x2, spsr_el1
+	stp	x1, x2, [x0, #16]
+	/* Every function here is called, and changes no stack. */
+	msr	elr_el1, x30
+	eret
+
+	.macro	function name
+	.global	\name
+	.balign	4
+\name:
+	.endm
+
+	function read_at
+	ldr	x0, [x0]
+	ret
+
+	function write_at
+	str	x1, [x0]
+	ret
+
+	function fetch_at
+	br	x0
+
+	function do_hvc
+	hvc	#0
+	ret
+
+/* u64 smc_immediate(u64 function): an SMC that is none of the SMCCC. */
+	function smc_immediate
+	smc	#1
+	ret
+
+/* mmu_on(ttbr0, tcr): the next fetch walks the tables. */
+	function mmu_on
+	msr	ttbr0_el1, x0
+	msr	tcr_el1, x1
+	isb
+	mrs	x2, sctlr_el1
+	orr	x2, x2, #SCTLR_M
+	msr	sctlr_el1, x2
+	.global	mmu_is_on
+mmu_is_on:
+	isb
+	ret
+
+/* do_smc(u64 x[11]): X0 to X10 in and out. */
+	function do_smc
+	str	x0, [sp, #-16]!
+	mov	x17, x0
+	ldp	x0, x1, [x17]
+	ldp	x2, x3, [x17, #16]
+	ldp	x4, x5, [x17, #32]
+	ldp	x6, x7, [x17, #48]
+	ldp	x8, x9, [x17, #64]
+	ldr	x10, [x17, #80]
+	.global	the_smc
+the_smc:
+	smc	#0
+	ldr	x17, [sp], #16
+	stp	x0, x1, [x17]
+	stp	x2, x3, [x17, #16]
+	stp	x4, x5, [x17, #32]
+	stp	x6, x7, [x17, #48]
+	stp	x8, x9, [x17, #64]
+	str	x10, [x17, #80]
+	ret
+
+	.bss
+	.balign	0x1000
+stacks:
+	.space	MAX_CPUS * STACK_SIZE
+	.global	taken
+taken:
+	.space	32
