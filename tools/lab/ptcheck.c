@@ -294,10 +294,11 @@ static void check_image(struct judge *j, const struct pt_line *l)
 	if (o->rodata == RODATA_ANY || !o->code.end || !o->data.end)
 		return;
 	if (overlaps(&code, l->start, l->end) && (invalid || !(l->attrs & PT_RO)))
-		breaks(j, "image", "0x%" PRIx64 "-0x%" PRIx64 " is %s, the alias of the kernel's text",
-		       l->start, l->end, invalid ? "invalid" : "writable");
+		breaks(j, "image", "0x%" PRIx64 "-0x%" PRIx64
+		       " is %s, the alias of the kernel's text", l->start, l->end,
+		       invalid ? "invalid" : "writable");
 	if (l->start <= data && data < l->end &&
-	    (invalid != (o->rodata != RODATA_OFF) || l->attrs & PT_RO))
+	    (invalid == (o->rodata == RODATA_OFF) || l->attrs & PT_RO))
 		breaks(j, "image", "0x%" PRIx64 "-0x%" PRIx64
 		       " is %s, the alias of the kernel's data with rodata=%s", l->start, l->end,
 		       invalid ? "invalid" : l->attrs & PT_RO ? "read-only" : "valid",

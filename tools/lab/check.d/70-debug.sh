@@ -8,6 +8,6 @@ set -u
 . "$LAB/boot.sh"
 
 guest linux-debug
-boot debug-churn -m bbml3 -c 4 -M 3072 -t 600 \
-	-a "page_poison=1 mem=2G lab=secretmem,bpf,modules,setmem,mixed,memory,hotplug lab.files=4 lab.mib=16 lab.churn_s=20 lab.heal_ms=30000 lab.expect=heal
-	lab.hot_at=3072 lab.hot_mib=1024 lab.rounds=2"
+words="lab=secretmem,bpf,modules,setmem,mixed,memory,hotplug lab.expect=heal lab.heal_ms=30000 lab.files=4 lab.mib=16 lab.churn_s=20"
+words+=" mem=2G lab.hot_at=3072 lab.hot_mib=1024 lab.rounds=2 page_poison=1"
+boot debug-churn -m bbml3 -c 4 -M 3072 -t 600 -a "$words"

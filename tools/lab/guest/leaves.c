@@ -224,7 +224,7 @@ static bool map_lines(void)
 	if (!module_load("lab_map", ""))
 		return false;
 	f = fopen(LAB_MAP, "re");
-	ok = f != NULL;
+	ok = f;
 	while (f && getline(&text, &room, f) > 0)
 		note("map %.*s", (int)strcspn(text, "\n"), text);
 	if (f)

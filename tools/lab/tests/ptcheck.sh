@@ -124,7 +124,7 @@ bad parse "-R" $r 's/shared 42800000-42801000/shared 42800000-what/'
 bad map "-R" $r 's/shared 42800000-42801000/wrong ffff000002800000 maps 42801000/'
 
 # One dump of several.
-expect 0 'dump 2: ok' "-R -d 2" console.dump '$r realm.dump'
+expect 0 'dump 2: ok' "-R -d 2" console.dump "\$r realm.dump"
 expect 2 'no dump' "-d 2" console.dump
 bad count "-l 1000" 4k-pages.dump
 

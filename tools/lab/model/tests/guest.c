@@ -14,6 +14,7 @@
 
 /* As the specifications number them, and not from the model's files: what a guest knows. */
 #define PSCI_VERSION		0x84000000
+#define PSCI_CPU_SUSPEND	0xc4000001
 #define PSCI_CPU_OFF		0x84000002
 #define PSCI_CPU_ON32		0x84000003
 #define PSCI_CPU_ON		0xc4000003
@@ -293,6 +294,36 @@ static void test_identity(void)
 	result(true, "id-to-xzr");
 }
 
+static void write_device(u64 address, u32 value)
+{
+	*(volatile u32 *)(address | (uart & SHARED)) = value;
+}
+
+/*
+ * A standby ends with an interrupt, also with a masked one: the virtual timer's
+ * (INTID 27), which takes a GIC that lets it through to this CPU.
+ */
+static void test_suspend(void)
+{
+	u64 gicd = 0x08000000, gicr = 0x080a0000, wait = 1000000, begin;
+
+	write_device(gicd, 0x12);			/* GICD_CTLR: ARE_NS, EnableGrp1 */
+	write_device(gicr + 0x14, 0);			/* GICR_WAKER: awake */
+	write_device(gicr + 0x10080, ~0U);		/* GICR_IGROUPR0: group 1 */
+	write_device(gicr + 0x10100, BIT(27));		/* GICR_ISENABLER0 */
+	write_sysreg(S3_0_C12_C12_5, 7);		/* ICC_SRE_EL1 */
+	isb();
+	write_sysreg(S3_0_C4_C6_0, 0xff);		/* ICC_PMR_EL1 */
+	write_sysreg(S3_0_C12_C12_7, 1);		/* ICC_IGRPEN1_EL1 */
+	begin = read_sysreg(cntvct_el0);
+	write_sysreg(cntv_tval_el0, wait);
+	write_sysreg(cntv_ctl_el0, 1);
+	isb();
+	same_value("suspend", call(PSCI_CPU_SUSPEND, 0, 0, 0, 0), 0);
+	result(read_sysreg(cntvct_el0) - begin >= wait, "suspend-waits");
+	write_sysreg(cntv_ctl_el0, 0);
+}
+
 static void test_psci(void)
 {
 	u64 entry = (u64)secondary;
@@ -338,6 +369,7 @@ static void test_psci(void)
 		stop(cpu);
 	}
 	same_value("on-off-100", seen[1].runs + seen[2].runs + seen[3].runs, 102);
+	test_suspend();
 	/* All at once, in the hope of a race. */
 	for (u64 round = 0; round < 20; round++) {
 		for (u64 cpu = 1; cpu < CPUS; cpu++)

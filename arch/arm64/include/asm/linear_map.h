@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What those who start CPUs tell the linear map: arch/arm64/mm/mmu.c, above
+ * linear_map_requires_bbml3, says what becomes of it.
+ */
+#ifndef __ASM_LINEAR_MAP_H
+#define __ASM_LINEAR_MAP_H
+
+struct completion;
+
+void linear_map_cpu_up_begin(void);
+void linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
+			    unsigned long timeout);
+void linear_map_cpu_up_end(void);
+void linear_map_secondary_start(void);
+void linear_map_realm_init(void);
+
+#endif /* __ASM_LINEAR_MAP_H */
