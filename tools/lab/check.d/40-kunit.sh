@@ -40,9 +40,9 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab-16k lab-64k}; do
 	skip=none
 	[[ $flavour = kunit* ]] || skip='vmalloc_walk_(huge|block_pud|replace_pud)'
 	# 4 GiB: whole 1G leaves that are not the kernel's.
-	suites "kunit-$flavour-bbml3" "$skip" -m bbml3 -c 4 -M 4096
+	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = kunit ] || continue
-	suites kunit-1cpu 'boot_served|alone' -m bbml3 -c 1 -M 4096
+	suites kunit-1cpu 'prepare|starting|online' -m bbml3 -c 1 -M 4096
 	suites kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
 	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"
 	suites kunit-pages-first none -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 lab=none linear_map=pages"
