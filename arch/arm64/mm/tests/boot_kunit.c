@@ -10,14 +10,13 @@
  *	core_initcall()			when the capabilities are final
  */
 #include <kunit/test.h>
+#include <linux/cpufeature.h>
 #include <linux/cpuhotplug.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/string.h>
-
-#include <asm/cpufeature.h>
 
 #include "kernel_leaf_test.h"
 
