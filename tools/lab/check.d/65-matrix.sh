@@ -44,7 +44,8 @@ known() { # sets why, texts and lost; false if the row is to pass
 # - Whether the map may change page by page, can_set_direct_map(): with rodata=on, and in a Realm always, which shares pages.
 #   If not, it stays in blocks on any CPUs (mode 1), nothing splits it, and there is no memfd_secret().
 # - If it may, the boot CPU decides, force_pte_mapping(): pages if it has no BBML3 (mode 2), blocks if it has (1). A CPU without
-#   BBML3 that boots later has all repainted in pages but the kernel image's alias, linear_map_maybe_split_to_ptes() (mode 3).
+#   BBML3 that boots later has all repainted in pages but the kernel image's alias, linear_map_maybe_split_to_ptes() (mode 3). With
+#   rodata=noalias or off it is made in blocks on any CPU, and a Realm repaints them once it knows that it is one.
 #
 # linear_map=pages, which ours has, makes it of pages first, and of blocks when all CPUs are known to have BBML3.
 facts() { # sets bbml3, mode, secretmem, expect, online and late of a row
@@ -56,7 +57,7 @@ facts() { # sets bbml3, mode, secretmem, expect, online and late of a row
 	if [ "$rodata" = on ] || [ "$world" = realm ]; then
 		secretmem=works
 		case $machine in
-		nobbml3 | reverse) mode=2 ;;
+		nobbml3 | reverse) [ "$rodata" = on ] && mode=2 || mode=3 ;;
 		mixed) [ "$corner" = first ] && mode=2 || mode=3 ;;
 		*) [ "$tree" = ours ] || expect="split" ;; # what was split stays so in the base
 		esac
@@ -190,7 +191,7 @@ table() {
 		[ ! -f "$out/run/$name/row" ] || cat "$out/run/$name/row"
 	done
 	printf '\n%s, 2 GiB of memory. healed: what memfd_secret() files had split, after they were closed\n' \
-		"$(cat "$out"/run/*/lines | sed -n 's/^\(Linux\) version \([^ ]*\) .*/\1 \2/p' | sort -u | paste -s -d ,)"
+		"$(cat "$out"/run/*/lines 2>/dev/null | sed -n 's/^\(Linux\) version \([^ ]*\) .*/\1 \2/p' | sort -u | paste -s -d ,)"
 }
 align() { awk -F '\t' '{ line[NR] = $0; for (i = 1; i < NF; i++) if (length($i) > w[i]) w[i] = length($i) }
 	END { for (n = 1; n <= NR; n++) { k = split(line[n], f, "\t"); s = ""; for (i = 1; i < k; i++) s = s sprintf("%-*s  ", w[i], f[i]); s = s f[k]; sub(/ +$/, "", s); print s } }'; }
