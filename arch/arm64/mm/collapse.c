@@ -333,8 +333,11 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 {
 	phys_addr_t phys;
 
-	/* vmalloc space: unmapping clears entries under no lock of ours. */
-	if (!__is_lm_address(addr) || !__is_lm_address(addr + size - 1))
+	/* vmalloc space: what the owner of an area asks for, and no more. */
+	if (!__is_lm_address(addr))
+		return is_vmalloc_or_module_addr((void *)addr) ?
+		       KERNEL_LEAF_OK : KERNEL_LEAF_RANGE;
+	if (!__is_lm_address(addr + size - 1))
 		return KERNEL_LEAF_RANGE;
 
 	/* The kernel image's alias has its own life (update_mapping_prot()). */
@@ -379,6 +382,7 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
  * Tables that were detached from a block which does not have the default
  * attributes. Somebody will want those back, from a path that cannot fail: so
  * the split that this takes must not fail either, and takes its table from here.
+ * So it is in vmalloc space, whatever the attributes.
  *
  * Linked through ptdesc->pt_list, keyed by the address in ptdesc->pt_index.
  * deposit_lock protects the lists, the count, and those fields of the tables on
@@ -468,7 +472,7 @@ static void table_retire(struct ptdesc *pt, unsigned long addr,
 {
 	phys_addr_t phys = page_to_phys(ptdesc_page(pt));
 
-	if (!leaf_is_default(leaf)) {
+	if (!__is_lm_address(addr) || !leaf_is_default(leaf)) {
 		guard(spinlock)(&deposit_lock);
 
 		pt->pt_index = table_key(addr, level);
@@ -690,7 +694,9 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 
 	collapsed_tables++;
 	trace_kernel_leaf_collapse(addr, slot->level, false);
-	table_unqueue(virt_to_ptdesc(table));
+	/* Only tables of the linear map are ever queued. */
+	if (__is_lm_address(addr))
+		table_unqueue(virt_to_ptdesc(table));
 	table_retire(virt_to_ptdesc(table), addr, level, leaf);
 
 	return KERNEL_LEAF_OK;
@@ -716,36 +722,45 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 		kernel_collapse_queue(slot->entry, addr, slot->level);
 }
 
-/* With everything held. */
-static enum kernel_leaf_refusal collapse_table_locked(unsigned long addr,
+/*
+ * With everything held. The range is what one table maps, or in vmalloc space
+ * the part of it that is the caller's.
+ */
+static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
+						      unsigned long end,
 						      enum pgtable_level level)
 {
+	const struct leaf_level *l = &leaf_levels[level];
 	enum kernel_leaf_refusal why = KERNEL_LEAF_RANGE;
 	struct leaf_slot slot;
 	ptval_t *table;
 
 	lockdep_assert_held(&kernel_collapse_mutex);
-	lockdep_assert_held_write(&kernel_leaf_region(addr)->lock);
+	lockdep_assert_held_write(&kernel_leaf_region(start)->lock);
 
 	/* Somebody may have been here first. */
-	if (!leaf_slot_find(&slot, addr, level + 1))
+	if (!leaf_slot_find(&slot, start, level + 1))
 		return KERNEL_LEAF_OK;
 	if (!entry_is_table(slot.val, slot.level))
 		return KERNEL_LEAF_OK;
 	table = phys_to_virt(__pte_to_phys(__pte(slot.val)));
 
-	if (table_may_be_leaf(level))
-		why = replace_table(&slot, table, addr);
+	if (table_may_be_leaf(level) && end - start == table_span(level))
+		why = replace_table(&slot, table, start);
 
 	switch (why) {
 	case KERNEL_LEAF_OK:
-		leaf_created(&slot, addr);
+		/* Neighbours in vmalloc space are somebody else's. */
+		if (__is_lm_address(start))
+			leaf_created(&slot, start);
 		break;
 	case KERNEL_LEAF_BUSY:
 		break;
 	default:
-		table_unqueue(virt_to_ptdesc(table));
-		fold_groups(table, addr, table_span(level), level);
+		if (__is_lm_address(start))
+			table_unqueue(virt_to_ptdesc(table));
+		fold_groups(table + start / l->size % l->entries, start,
+			    end - start, level);
 		break;
 	}
 
@@ -764,31 +779,31 @@ static bool region_trylock(struct kernel_leaf_region *region)
 }
 
 /*
- * Collapse the table that maps addr, as far as it goes. Returns -EAGAIN if
- * somebody was in the way; the table then stays queued if it was.
+ * Collapse what one table maps of the range, as far as it goes. Returns -EAGAIN
+ * if somebody was in the way; the table then stays queued if it was.
  *
  * This is the batch that a change may have to wait for: one table compared
  * once as a whole and once by groups, its groups stored to, one TLBI and DSB.
  */
-static int collapse_table(unsigned long addr, enum pgtable_level level)
+static int collapse_table(unsigned long start, unsigned long end,
+			  enum pgtable_level level)
 {
-	struct kernel_leaf_region *region = kernel_leaf_region(addr);
+	struct kernel_leaf_region *region = kernel_leaf_region(start);
 	enum kernel_leaf_refusal why = KERNEL_LEAF_BUSY;
 
 	guard(mutex)(&kernel_collapse_mutex);
 
-	addr = ALIGN_DOWN(addr, table_span(level));
 	/* A CPU that is being started may turn out to lack BBML3. */
 	if (kernel_leaf_resize_trylock()) {
 		if (region_trylock(region)) {
-			why = collapse_table_locked(addr, level);
+			why = collapse_table_locked(start, end, level);
 			up_write(&region->lock);
 		}
 		kernel_leaf_resize_unlock();
 	}
 
 	if (why)
-		trace_kernel_leaf_refuse(addr, level + 1, why);
+		trace_kernel_leaf_refuse(start, level + 1, why);
 
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
@@ -834,7 +849,7 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 
 		for (; addr < end; addr += span) {
 			get_online_mems();
-			if (collapse_table(addr, levels[i]))
+			if (collapse_table(addr, addr + span, levels[i]))
 				ret = -EAGAIN;
 			put_online_mems();
 			cond_resched();
@@ -842,6 +857,58 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 	}
 
 	return ret;
+}
+
+/**
+ * kernel_collapse_vmap() - collapse what can be in an area of vmalloc space, now
+ * @start:	start of the area
+ * @end:	end of the area
+ *
+ * Only what lies in the range as a whole: a table that also maps something else
+ * stays, and of its contiguous groups only those in the range are folded.
+ * Nothing is queued, for vunmap() clears entries under none of the locks here.
+ *
+ * Whatever attributes a block has, a table is kept for its next split, until
+ * kernel_collapse_forget_vmap().
+ *
+ * Context: process context; may sleep. The caller sees to it that none of the
+ * range is unmapped meanwhile; permissions may be changed.
+ * Return: 0 when all was looked at; -EAGAIN if some of it could not be because
+ * of a change or ptdump in progress; -EOPNOTSUPP where nothing is ever collapsed.
+ */
+int kernel_collapse_vmap(unsigned long start, unsigned long end)
+{
+	const unsigned long span = table_span(PGTABLE_LEVEL_PTE);
+	unsigned long next;
+	int ret = 0;
+
+	if (!kernel_collapse_enabled())
+		return -EOPNOTSUPP;
+
+	start = ALIGN(start, CONT_PTE_SIZE);
+	end = ALIGN_DOWN(end, CONT_PTE_SIZE);
+
+	for (; start < end; start = next) {
+		next = min(ALIGN_DOWN(start, span) + span, end);
+		if (collapse_table(start, next, PGTABLE_LEVEL_PTE))
+			ret = -EAGAIN;
+		cond_resched();
+	}
+
+	return ret;
+}
+
+/**
+ * kernel_collapse_forget_vmap() - an area of vmalloc space is about to be unmapped
+ * @start:	start of the area
+ * @end:	end of the area
+ *
+ * Context: any; no kernel_collapse_vmap() of the area may be in progress.
+ */
+void kernel_collapse_forget_vmap(unsigned long start, unsigned long end)
+{
+	if (kernel_collapse_enabled())
+		deposits_prune(start, end, true);
 }
 
 static void kernel_collapse_worker(struct work_struct *work)
@@ -877,7 +944,8 @@ static void kernel_collapse_worker(struct work_struct *work)
 		}
 
 		if (more) {
-			ret = collapse_table(addr, level);
+			ret = collapse_table(addr, addr + table_span(level),
+					     level);
 			if (ret)
 				busy++;
 			else

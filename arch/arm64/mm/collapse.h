@@ -23,6 +23,8 @@ static inline bool kernel_collapse_enabled(void)
 void kernel_collapse_queue(void *entry, unsigned long addr,
 			   enum pgtable_level level);
 int kernel_collapse_range(unsigned long start, unsigned long end);
+int kernel_collapse_vmap(unsigned long start, unsigned long end);
+void kernel_collapse_forget_vmap(unsigned long start, unsigned long end);
 void kernel_collapse_forget(unsigned long start, unsigned long end);
 struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 					    enum pgtable_level level);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for execmem's cache of read-only blocks on arm64: that a block is
+ * one leaf, in vmalloc space and in the linear map; what becomes of the two
+ * while parts of it are written to; and that nothing is left behind.
+ */
+#include <linux/delay.h>
+#include <linux/execmem.h>
+#include <linux/mmap_lock.h>
+#include <linux/mmu_context.h>
+#include <linux/set_memory.h>
+#include <linux/vmalloc.h>
+
+#include <asm/insn.h>
+
+#include <kunit/static_stub.h>
+
+#include "kernel_leaf_test.h"
+
+static unsigned long alias_of(void *ptr)
+{
+	return (unsigned long)page_address(vmalloc_to_page(ptr));
+}
+
+static void freed(void *ptr)
+{
+	execmem_free(ptr);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(execmem_release, freed, void *);
+
+/* A range of the cache, which the test gives back at its end at the latest. */
+static void *get(struct kunit *test, enum execmem_type type, size_t size, bool rw)
+{
+	void *p = rw ? execmem_alloc_rw(type, size) : execmem_alloc(type, size);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, execmem_release, p));
+	return p;
+}
+
+#define ROX_BITS	(PTE_RDONLY | PTE_WRITE | PTE_PXN)
+
+static bool is_rox(unsigned long addr)
+{
+	return (leaf_val(addr) & (ROX_BITS | PTE_VALID)) == (PTE_RDONLY | PTE_VALID);
+}
+
+static bool is_rw_nx(unsigned long addr)
+{
+	return (leaf_val(addr) & ROX_BITS) == (PTE_WRITE | PTE_PXN) &&
+	       hw_translate(addr, true) != (phys_addr_t)-1;
+}
+
+static bool is_block(unsigned long addr)
+{
+	return leaf_size(addr) >= EXECMEM_BLOCK_SIZE;
+}
+
+static bool is_writable(unsigned long addr)
+{
+	return hw_translate(addr, true) == __pa(addr);
+}
+
+static bool is_no_area(unsigned long addr)
+{
+	return !find_vm_area((void *)addr);
+}
+
+/* What a worker may have to do first is given a few seconds. */
+static bool soon(bool (*is)(unsigned long addr), unsigned long addr)
+{
+	for (int ms = 0; !is(addr); ms += 20) {
+		if (ms > 5000)
+			return false;
+		msleep(20);
+	}
+
+	return true;
+}
+
+/*
+ * The alias: nobody can write to it, and it is whole, if not at once: memory that
+ * somebody else had may still be in pieces when the cache gets it.
+ */
+static void expect_alias_ro(struct kunit *test, unsigned long alias)
+{
+	KUNIT_EXPECT_TRUE(test, soon(is_block, alias));
+	if (rodata_full)
+		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(alias, true));
+}
+
+static void execmem_types(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, execmem_is_rox(EXECMEM_MODULE_TEXT));
+	KUNIT_EXPECT_TRUE(test, execmem_is_rox(EXECMEM_KPROBES));
+	KUNIT_EXPECT_TRUE(test, execmem_is_rox(EXECMEM_FTRACE));
+	KUNIT_EXPECT_TRUE(test, execmem_is_rox(EXECMEM_BPF));
+	KUNIT_EXPECT_FALSE(test, execmem_is_rox(EXECMEM_MODULE_DATA));
+}
+
+/* What is not written to is one leaf, filled with what traps. */
+static void execmem_one_leaf(struct kunit *test)
+{
+	__le32 *p = get(test, EXECMEM_BPF, PAGE_SIZE, false);
+	__le32 *m = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+
+	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)p));
+	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)m));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)p));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)m));
+	KUNIT_EXPECT_EQ(test, AARCH64_BREAK_FAULT, le32_to_cpu(p[0]));
+	KUNIT_EXPECT_EQ(test, AARCH64_BREAK_FAULT,
+			le32_to_cpu(p[PAGE_SIZE / sizeof(*p) - 1]));
+	expect_alias_ro(test, alias_of(p));
+	expect_alias_ro(test, alias_of(m));
+
+	/* A program must not take what modules can reach by a branch. */
+	KUNIT_EXPECT_NE(test, ALIGN_DOWN((unsigned long)p, EXECMEM_BLOCK_SIZE),
+			ALIGN_DOWN((unsigned long)m, EXECMEM_BLOCK_SIZE));
+}
+
+/* Two parts of a block are written to, and each is restored in its turn. */
+static void execmem_write_and_restore(struct kunit *test)
+{
+	void *keep = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+	void *a = get(test, EXECMEM_MODULE_TEXT, 3 * PAGE_SIZE, true);
+	void *b = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, true);
+	unsigned long alias = alias_of(a);
+
+	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)a));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)b));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)keep));
+	expect_alias_ro(test, alias);
+	memset(a, 0xa5, 3 * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(a, 3 * PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)a));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)b));
+	KUNIT_EXPECT_LT(test, leaf_size((unsigned long)b), EXECMEM_BLOCK_SIZE);
+
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(b, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)b));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)a));
+	KUNIT_EXPECT_EQ(test, 0xa5, *(u8 *)(a + 3 * PAGE_SIZE - 1));
+	expect_alias_ro(test, alias);
+}
+
+/* Who reads the tables meanwhile delays the collapse, but does not prevent it. */
+static void execmem_collapse_later(struct kunit *test)
+{
+	void *keep = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+	void *p = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, true);
+
+	if (EXECMEM_BLOCK_SIZE == CONT_PTE_SIZE)
+		kunit_skip(test, "a block has no table of its own");
+
+	mmap_write_lock(&init_mm);
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)p));
+	KUNIT_EXPECT_LT(test, leaf_size((unsigned long)p), EXECMEM_BLOCK_SIZE);
+	mmap_write_unlock(&init_mm);
+
+	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)keep));
+}
+
+static int no_tables(struct kernel_leaf_pool *pool, unsigned int nr)
+{
+	return -ENOMEM;
+}
+
+/* Without memory for the split there is an error, and with it all goes on. */
+static void execmem_no_memory(struct kunit *test)
+{
+	void *keep = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+	unsigned long block = ALIGN_DOWN((unsigned long)keep, EXECMEM_BLOCK_SIZE);
+	void *p;
+
+	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)keep));
+	if (EXECMEM_BLOCK_SIZE == CONT_PTE_SIZE)
+		kunit_skip(test, "a block is unfolded without memory");
+
+	/* A table that was kept would be as good as memory. */
+	kernel_collapse_forget_vmap(block, block + EXECMEM_BLOCK_SIZE);
+
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
+	p = execmem_alloc_rw(EXECMEM_MODULE_TEXT, PAGE_SIZE);
+	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
+	KUNIT_EXPECT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)keep));
+
+	p = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, true);
+	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)p));
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)p));
+
+	/* Now there is a table for whoever writes to the block again. */
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
+	KUNIT_EXPECT_EQ(test, 0, set_memory_nx((unsigned long)p, 1));
+	KUNIT_EXPECT_EQ(test, 0, set_memory_rw((unsigned long)p, 1));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)p));
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
+}
+
+/* A block that is free as a whole is ordinary memory again. */
+static void execmem_free_block(struct kunit *test)
+{
+	const size_t size = 2 * EXECMEM_BLOCK_SIZE;
+	void *p = execmem_alloc_rw(EXECMEM_MODULE_TEXT, size);
+	unsigned long alias[2];
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	alias[0] = alias_of(p);
+	alias[1] = alias_of(p + size - PAGE_SIZE);
+	execmem_free(p);
+
+	for (int i = 0; i < ARRAY_SIZE(alias); i++) {
+		KUNIT_EXPECT_TRUE(test, soon(is_writable, alias[i]));
+		KUNIT_EXPECT_TRUE(test, soon(is_block, alias[i]));
+	}
+	KUNIT_EXPECT_TRUE(test, soon(is_no_area, (unsigned long)p));
+}
+
+/* vfree() of data that nobody made read-only does not touch its alias. */
+static void execmem_plain_data(struct kunit *test)
+{
+	void *p = execmem_alloc_rw(EXECMEM_MODULE_DATA, 8 * PAGE_SIZE);
+	unsigned long alias[8], size[8];
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (int i = 0; i < ARRAY_SIZE(alias); i++) {
+		alias[i] = alias_of(p + i * PAGE_SIZE);
+		kernel_collapse_range(alias[i], alias[i] + 1);
+	}
+	for (int i = 0; i < ARRAY_SIZE(alias); i++)
+		size[i] = leaf_size(alias[i]);
+
+	execmem_free(p);
+	for (int i = 0; i < ARRAY_SIZE(alias); i++)
+		KUNIT_EXPECT_EQ(test, size[i], leaf_size(alias[i]));
+
+	/* While what was made read-only is writable when it is freed. */
+	p = execmem_alloc_rw(EXECMEM_MODULE_DATA, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	alias[0] = alias_of(p);
+	KUNIT_EXPECT_EQ(test, 0, set_memory_ro((unsigned long)p, 1));
+	if (rodata_full)
+		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(alias[0], true));
+	execmem_free(p);
+	KUNIT_EXPECT_EQ(test, __pa(alias[0]), hw_translate(alias[0], true));
+}
+
+static int execmem_test_init(struct kunit *test)
+{
+	if (!execmem_is_rox(EXECMEM_MODULE_TEXT))
+		kunit_skip(test, "execmem has no cache here (CPUs without BBML3)");
+	if (!kernel_collapse_enabled())
+		kunit_skip(test, "nothing is ever collapsed here");
+	return 0;
+}
+
+static struct kunit_case execmem_cases[] = {
+	KUNIT_CASE(execmem_types),
+	KUNIT_CASE(execmem_one_leaf),
+	KUNIT_CASE_SLOW(execmem_write_and_restore),
+	KUNIT_CASE_SLOW(execmem_collapse_later),
+	KUNIT_CASE_SLOW(execmem_no_memory),
+	KUNIT_CASE_SLOW(execmem_free_block),
+	KUNIT_CASE(execmem_plain_data),
+	{}
+};
+
+static struct kunit_suite execmem_suite = {
+	.name = "kernel_execmem",
+	.init = execmem_test_init,
+	.test_cases = execmem_cases,
+};
+
+kunit_test_suite(execmem_suite);
+
+MODULE_DESCRIPTION("KUnit tests for execmem's read-only cache on arm64");
+MODULE_LICENSE("GPL");
