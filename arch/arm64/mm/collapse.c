@@ -72,6 +72,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
 #include <linux/set_memory.h>
+#include <linux/unroll.h>
 #include <linux/workqueue.h>
 
 #include <asm/mmu.h>
@@ -216,6 +217,44 @@ static bool entry_is_table(ptval_t val, enum pgtable_level level)
 	       (val & PMD_TYPE_MASK) == PMD_TYPE_TABLE;
 }
 
+/*
+ * How many entries are compared at a time. Most of what a collapse costs is this,
+ * so it is without a branch for each. Runs are contiguous groups or tables.
+ */
+#define LEAF_BATCH	8
+
+static_assert(CONT_PTES % LEAF_BATCH == 0 && CONT_PMDS % LEAF_BATCH == 0);
+
+/* Is a batch what it should be, beginning with this value? If not, why not? */
+static enum kernel_leaf_refusal leaf_batch_check(const ptval_t *entries,
+						 enum pgtable_level level,
+						 ptval_t want, ptval_t step)
+{
+	ptval_t differ = 0, expect = want;
+
+	unrolled_count(LEAF_BATCH)
+	for (unsigned int i = 0; i < LEAF_BATCH; i++, expect += step)
+		differ |= READ_ONCE(entries[i]) ^ expect;
+	if (likely(!(differ & ~PTE_CONT)))
+		return KERNEL_LEAF_OK;
+
+	for (unsigned int i = 0; i < LEAF_BATCH; i++, want += step) {
+		ptval_t val = READ_ONCE(entries[i]) & ~PTE_CONT;
+
+		if (val == want)
+			continue;
+		if (!pte_valid(__pte(val)))
+			return KERNEL_LEAF_INVALID;
+		if (entry_is_table(val, level))
+			return KERNEL_LEAF_TABLE;
+		if (__pte_to_phys(__pte(val)) != __pte_to_phys(__pte(want)))
+			return KERNEL_LEAF_ADDRESS;
+		break;
+	}
+
+	return KERNEL_LEAF_ATTRS;
+}
+
 /**
  * leaf_run_check() - can a run of entries be one leaf?
  * @entries:	the first of them
@@ -243,8 +282,10 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 							  PMD_TYPE_SECT;
 	/* No carry out of the low address bits: the run is aligned. */
 	const ptval_t step = __phys_to_pte_val(size);
+	const unsigned int cont = leaf_levels[level].cont;
+	const ptval_t *end = entries + nr;
+	enum kernel_leaf_refusal why;
 	ptval_t want = READ_ONCE(entries[0]) & ~PTE_CONT;
-	unsigned int i;
 
 	if (!pte_valid(__pte(want)))
 		return KERNEL_LEAF_INVALID;
@@ -260,19 +301,18 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 	    ((want & PTE_DBM) && (want & PTE_RDONLY)))
 		return KERNEL_LEAF_ATTRS;
 
-	for (i = 1; i < nr; i++) {
-		ptval_t val = READ_ONCE(entries[i]) & ~PTE_CONT;
-
-		want += step;
-		if (likely(val == want))
+	for (; entries != end; entries += cont, want += cont * step) {
+		/* One leaf already: hardware may take any entry of it for all. */
+		if ((READ_ONCE(*entries) ^ want) == PTE_CONT &&
+		    !IS_ENABLED(CONFIG_DEBUG_VM))
 			continue;
-		if (!pte_valid(__pte(val)))
-			return KERNEL_LEAF_INVALID;
-		if (entry_is_table(val, level))
-			return KERNEL_LEAF_TABLE;
-		if (__pte_to_phys(__pte(val)) != __pte_to_phys(__pte(want)))
-			return KERNEL_LEAF_ADDRESS;
-		return KERNEL_LEAF_ATTRS;
+
+		for (unsigned int i = 0; i < cont; i += LEAF_BATCH) {
+			why = leaf_batch_check(&entries[i], level,
+					       want + i * step, step);
+			if (why)
+				return why;
+		}
 	}
 
 	return KERNEL_LEAF_OK;
@@ -561,8 +601,12 @@ static void kernel_collapse_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(collapse_work, kernel_collapse_worker);
 static struct workqueue_struct *collapse_wq;
 
+/* With region->lock held for write, under which nobody queues it meanwhile. */
 static void table_unqueue(struct ptdesc *pt)
 {
+	if (list_empty(&pt->pt_list))
+		return;
+
 	guard(spinlock)(&queue_lock);
 
 	if (!list_empty(&pt->pt_list)) {
@@ -625,18 +669,15 @@ static bool fold_group(ptval_t *group, unsigned long addr,
 		       enum pgtable_level level)
 {
 	const struct leaf_level *l = &leaf_levels[level];
-	unsigned int i;
+	ptval_t *end = group + l->cont;
 
-	/* Groups are folded and unfolded as a whole. */
-	if (READ_ONCE(group[0]) & PTE_CONT)
-		return false;
 	if (leaf_run_check(group, level, l->cont))
 		return false;
 	if (leaf_range_check(addr, l->size * l->cont))
 		return false;
 
-	for (i = 0; i < l->cont; i++)
-		leaf_entry_set(&group[i], level, READ_ONCE(group[i]) | PTE_CONT);
+	for (; group != end; group++)
+		leaf_entry_set(group, level, READ_ONCE(*group) | PTE_CONT);
 
 	trace_kernel_leaf_collapse(addr, level, true);
 	return true;
@@ -647,16 +688,19 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 			enum pgtable_level level)
 {
 	const struct leaf_level *l = &leaf_levels[level];
+	const unsigned long span = l->size * l->cont;
+	const unsigned int cont = l->cont;
 	unsigned long end = addr + size;
 	unsigned long first = 0, last = 0;
 
 	lazy_mmu_mode_enable();
-	for (; addr != end; addr += l->size * l->cont, group += l->cont) {
-		if (!fold_group(group, addr, level))
+	for (; addr != end; addr += span, group += cont) {
+		/* Groups are folded and unfolded as a whole. */
+		if (READ_ONCE(*group) & PTE_CONT || !fold_group(group, addr, level))
 			continue;
 		if (!last)
 			first = addr;
-		last = addr + l->size * l->cont;
+		last = addr + span;
 	}
 	lazy_mmu_mode_disable();
 
@@ -734,6 +778,7 @@ static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 	enum kernel_leaf_refusal why = KERNEL_LEAF_RANGE;
 	struct leaf_slot slot;
 	ptval_t *table;
+	bool whole;
 
 	lockdep_assert_held(&kernel_collapse_mutex);
 	lockdep_assert_held_write(&kernel_leaf_region(start)->lock);
@@ -745,7 +790,8 @@ static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 		return KERNEL_LEAF_OK;
 	table = phys_to_virt(__pte_to_phys(__pte(slot.val)));
 
-	if (table_may_be_leaf(level) && end - start == table_span(level))
+	whole = table_may_be_leaf(level) && end - start == table_span(level);
+	if (whole)
 		why = replace_table(&slot, table, start);
 
 	switch (why) {
@@ -757,6 +803,9 @@ static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 	case KERNEL_LEAF_BUSY:
 		break;
 	default:
+		/* What keeps a block of vmalloc space apart is soon restored. */
+		if (whole && !__is_lm_address(start))
+			break;
 		if (__is_lm_address(start))
 			table_unqueue(virt_to_ptdesc(table));
 		fold_groups(table + start / l->size % l->entries, start,
@@ -837,7 +886,6 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 
 	get_online_mems();
 	deposits_prune(ALIGN_DOWN(start, KERNEL_LEAF_MAX_SIZE), end, false);
-	put_online_mems();
 
 	for (int i = 0; i < ARRAY_SIZE(levels); i++) {
 		const unsigned long span = table_span(levels[i]);
@@ -848,13 +896,13 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 			continue;
 
 		for (; addr < end; addr += span) {
-			get_online_mems();
 			if (collapse_table(addr, addr + span, levels[i]))
 				ret = -EAGAIN;
-			put_online_mems();
 			cond_resched();
 		}
 	}
+
+	put_online_mems();
 
 	return ret;
 }
@@ -865,8 +913,9 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
  * @end:	end of the area
  *
  * Only what lies in the range as a whole: a table that also maps something else
- * stays, and of its contiguous groups only those in the range are folded.
- * Nothing is queued, for vunmap() clears entries under none of the locks here.
+ * stays, and of its contiguous groups only those in the range are folded. (Those
+ * of a block are not, if it is not to be one leaf yet: the next change would
+ * unfold them again.) Nothing is queued, for vunmap() clears entries under none of the locks here.
  *
  * Whatever attributes a block has, a table is kept for its next split, until
  * kernel_collapse_forget_vmap().

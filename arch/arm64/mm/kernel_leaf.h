@@ -64,6 +64,20 @@ static inline bool kernel_leaf_unchanged(ptval_t val,
 	return kernel_leaf_apply(val, change) == val;
 }
 
+/*
+ * Is this the first entry of a group that a split must still unfold? If not, the
+ * others may be read and, with region->lock held, written.
+ */
+static inline bool group_is_cont(pte_t first)
+{
+	if (pte_cont(first))
+		return true;
+
+	/* Pairs with smp_wmb() in split_contpte() and split_contpmd(). */
+	smp_acquire__after_ctrl_dep();
+	return false;
+}
+
 /**
  * struct kernel_leaf_pool - tables set aside for splits
  * @tables:	the tables, without constructor or contents
@@ -120,6 +134,7 @@ bool kernel_leaf_may_split(unsigned long addr);
 bool linear_map_wants_collapse(void);
 bool kernel_leaf_resize_trylock(void);
 void kernel_leaf_resize_unlock(void);
+int kernel_leaf_region_enter(struct kernel_leaf_region *region);
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
 			     struct kernel_leaf_pool *pool);

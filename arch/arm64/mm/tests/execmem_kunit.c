@@ -197,8 +197,7 @@ static void execmem_no_memory(struct kunit *test)
 
 	/* Now there is a table for whoever writes to the block again. */
 	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
-	KUNIT_EXPECT_EQ(test, 0, set_memory_nx((unsigned long)p, 1));
-	KUNIT_EXPECT_EQ(test, 0, set_memory_rw((unsigned long)p, 1));
+	KUNIT_EXPECT_EQ(test, 0, execmem_arch_make_rw((unsigned long)p, 1));
 	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)p));
 	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
 	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
