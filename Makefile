@@ -20,6 +20,12 @@ demo: kernel base-kernel ## (the default) the same work on the base and on ours;
 check: tree ## every test; STEPS="series tools" chooses some
 	@$L/check.sh
 
+bench: tree ## what fragmentation costs and healing gives back: table, JSON, pictures in build/bench/
+	@$(call kernel,base,bench)
+	@$(call kernel,linux,bench)
+	@$L/bench-packages.sh $(B)/packages
+	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench.sh $(B)/obj/base-bench $(B)/obj/linux-bench $(B)/bench
+
 kernel: tree ## the kernel with the series, in build/obj/linux-lab
 	@$(call kernel,linux,lab)
 
@@ -47,7 +53,7 @@ setup: ## install what is missing (as root)
 	@$L/setup.sh
 
 clean: ## remove objects and results; build/linux and the downloads stay
-	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect)
+	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench)
 	@[ ! -d $(B)/linux/.git ] || git -C $(B)/linux worktree prune
 
 help: ## this list
@@ -61,4 +67,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check kernel base-kernel shell tree model series check-series setup clean help
+.PHONY: demo check bench kernel base-kernel shell tree model series check-series setup clean help

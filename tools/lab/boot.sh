@@ -2,12 +2,18 @@
 # shellcheck shell=bash
 # For the steps that boot: sourced behind lib.sh.
 
-# guest TREE-FLAVOUR: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd.
+# guest TREE-FLAVOUR: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd. That of
+# the spare tree is a copy, since mutants are made in its folder.
 guest() {
-	image=$BUILD/obj/$1/arch/arm64/boot/Image
-	initrd=$BUILD/guest/$1/initrd.cpio.gz
-	"$LAB/kbuild.sh" "$BUILD/${1%%-*}" "${1#*-}" "$BUILD/obj/$1" || exit
-	make -s -C "$LAB/guest" KOBJ="$BUILD/obj/$1" OUT="$BUILD/guest/$1" || die "the guest of $1 does not build"
+	local obj=$BUILD/obj/$1 out=$BUILD/guest/$1
+	[[ $1 != spare-* ]] || spare_tree
+	"$LAB/kbuild.sh" "$BUILD/${1%%-*}" "${1#*-}" "$obj" || exit
+	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out" || die "the guest of $1 does not build"
+	image=$obj/arch/arm64/boot/Image initrd=$out/initrd.cpio.gz
+	[[ $1 = spare-* ]] || return 0
+	cmp -s "$image" "$out/Image" || { cp "$image" "$out/Image.new" && mv "$out/Image.new" "$out/Image"; } || die "$out can't be written; make room"
+	image=$out/Image
+	exec 7>&-
 }
 
 # boot NAME [run.sh's arguments]: one boot, one result; the console stays in $BUILD/run/NAME.
@@ -23,17 +29,27 @@ boot() {
 	fi
 }
 
-# A second tree at the series, whose files may be broken on purpose: what mutants are made in, and the KUnit kernel is built from,
-# so that the two share their objects. It is put back to the series here.
+# The initrd without modules, for kernels of any tree.
+plain_initrd() {
+	lab_make -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
+	initrd=$BUILD/guest/plain/initrd.cpio.gz
+}
+
+# worktree DIR COMMIT: a second tree there, at that commit and as git has it.
+worktree() {
+	git -C "$TREE" worktree prune
+	[ "$(git -C "$1" rev-parse --show-toplevel 2>/dev/null)" = "$1" ] || {
+		rm -rf "$1"
+		git -C "$TREE" worktree add -q -f --detach "$1" "$2" || die "$1 can't be made; make room"
+	}
+	git -C "$1" reset -q --hard && git -C "$1" checkout -q --detach "$2" || die "$1 can't be reset; remove it"
+}
+
+# The tree whose files may be broken on purpose, put back to the series. Mutants are made in it, and one of the kernels that KUnit
+# and the matrix boot is built from it, so that the two share their objects; who has it has it alone until descriptor 7 is closed.
 spare_tree() {
 	spare=$BUILD/spare
-	git -C "$TREE" worktree prune
-	[ "$(git -C "$spare" rev-parse --show-toplevel 2>/dev/null)" = "$spare" ] || {
-		rm -rf "$spare"
-		git -C "$TREE" worktree add -q -f --detach "$spare" HEAD || die "$spare can't be made; make room"
-	}
-	git -C "$spare" reset -q --hard && git -C "$spare" checkout -q --detach "$(git -C "$TREE" rev-parse HEAD)" ||
-		die "$spare can't be reset; remove it"
-	make -s -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
-	initrd=$BUILD/guest/plain/initrd.cpio.gz
+	exec 7> "$BUILD/.spare-lock" || die "$BUILD can't be written; choose another folder with O="
+	flock 7
+	worktree "$spare" "$(git -C "$TREE" rev-parse HEAD)"
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # kbuild.sh TREE FLAVOUR OBJDIR [TARGET...]: configures and builds a kernel; the targets are Image and modules unless named.
 # The config is tinyconfig, the flavour's fragment in configs/ (below it, with a first line `# base: NAME`, the one of NAME), and
-# olddefconfig. A requested value that does not come out is an error. The log is OBJDIR/build.log.
+# olddefconfig. A requested value that does not come out is an error. The log is OBJDIR/build.log. One process at a time works in a
+# folder: steps that run at once and need the same kernel wait for the one that builds it.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -37,8 +38,11 @@ fi
 mkdir -p "$obj" 2>/dev/null || die "$obj can't be made; make room, or choose another folder with O="
 obj=$(cd "$obj" && pwd -P)
 log=$obj/build.log
+exec 8> "$obj/.lab-lock" || die "$obj can't be written; choose another folder with O="
+flock 8
 : > "$log" || die "$obj can't be written; choose another folder with O="
-kmake() { make -C "$tree" O="$obj" "${vars[@]}" -j"$J" "$@"; }
+# A boot beside it has a time limit, a build has not.
+kmake() { nice make -C "$tree" O="$obj" "${vars[@]}" -j"$J" "$@"; }
 failed() {
 	tail -n +"$1" "$log" | grep -nE '(error|Error [0-9]|undefined reference|No space left|\*\*\*|^ERROR)' | grep -vE 'Waiting for|\*\*\* \[' | head -n 20 >&2
 	! grep -q 'No space left' "$log" || die "the disk is full; make room"
@@ -95,7 +99,7 @@ progress() {
 	done
 }
 start=$SECONDS from=$(($(wc -l < "$log") + 1))
-progress & pid=$!
+progress 8>&- & pid=$!
 trap 'kill $pid 2>/dev/null' EXIT
 trap 'exit 130' INT TERM HUP
 kmake "$@" >> "$log" 2>&1

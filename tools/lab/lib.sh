@@ -124,6 +124,9 @@ copies() {
 	(cd "$TOP" && for d in $COPIES; do [ -d "$d" ] && find "$d" -type f; done | sort)
 }
 
+# make for the lab's own programs, which steps that run at once share.
+lab_make() { flock "$LAB" make -s "$@"; }
+
 # Steps of make check: each result is a line `ok NAME (SECONDS s)` or `not ok NAME (SECONDS s) - WHY`, not indented.
 since=$(date +%s%N)
 took() {

@@ -12,6 +12,9 @@ usage="usage: run.sh [options] IMAGE INITRD
                        late      all but the last, which is left offline for the guest to bring up
   -R                 as a Realm (Arm CCA): mixed, reverse, late and -R run under the EL2 model, see tools/lab/model/README.md
   -e                 under the model also where it isn't needed
+  -A                 under the model, which audits every store to the kernel's live tables and every TLBI: any violation fails the
+                       run, and so does a run with nothing to audit. OUTDIR/audit has the reports, with names if there is a
+                       System.map where the build left it
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -c CPUS            1 to 8 (default 4)
   -M MIB             memory (default 2048)
@@ -20,6 +23,7 @@ usage="usage: run.sh [options] IMAGE INITRD
   -b DISK            a raw image that the guest sees as a virtio disk, read-only
   -o OUTDIR          where console.log goes (default: a new folder in \$TMPDIR)
   -i                 instruction counting: one CPU (under the model those of -c), the same numbers each time, idle time costs nothing
+  -f                 allocations are made to fail: what the kernel reports of that is no failure of the run
   -s                 interactive: the guest's shell on this terminal, without a time limit
   -q                 print the verdict only
 exit status: 0 pass, 1 fail, 2 could not run"
@@ -27,8 +31,8 @@ exit status: 0 pass, 1 fail, 2 could not run"
 die() { echo "run.sh: $*" >&2; exit 2; }
 number() { [[ $2 =~ ^[0-9]+$ && $2 -ge $3 && $2 -le $4 ]] || die "$1 $2: a number from $3 to $4 is expected"; }
 
-machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' shell='' quiet='' realm='' model='' model_words='' disk=''
-while getopts :m:c:M:t:a:o:x:b:Reisqh flag; do
+machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' audit=''
+while getopts :m:c:M:t:a:o:x:b:ReAfisqh flag; do
 	case $flag in
 	m) machine=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -40,6 +44,8 @@ while getopts :m:c:M:t:a:o:x:b:Reisqh flag; do
 	b) disk=$OPTARG ;;
 	R) realm=1 model=1 ;;
 	e) model=1 ;;
+	A) audit=1 model=1 ;;
+	f) injected=1 ;;
 	i) icount=1 ;;
 	s) shell=1 ;;
 	q) quiet=1 ;;
@@ -73,6 +79,10 @@ mixed | reverse | late)
 	;;
 *) die "-m $machine: bbml3, nobbml3, mixed, reverse or late is expected" ;;
 esac
+# What these are: model/README.md. With rodata=off the kernel's text is writable, as asked for.
+allow=tagged,early
+[[ " $words " != *" rodata=off "* ]] || allow+=,wx
+[ -z "$audit" ] || model_words="el2.audit el2.audit.allow=$allow $model_words"
 for word in $model_words; do
 	[[ $word = el2.* ]] || die "-x $word: a word for the model begins with el2."
 done
@@ -181,11 +191,20 @@ bad+='|INFO: rcu|rcu: INFO:|detected stall|possible (circular|recursive) locking
 bad+='|blocked for more than|workqueue lockup|soft lockup|hard LOCKUP|Unable to handle kernel|messages dropped'
 bad+='|^el2: (FAULT|error)'
 
+# With -f a report of an allocation that failed, warn_alloc()'s, may have its call trace; whatever else it holds still counts.
+without_reports() {
+	if [ "$injected" ]; then
+		awk '/ mode:0x.*nodemask=/ { near = 12 } near && /^Call trace:/ { near = 0; next } near { near-- } { print }'
+	else
+		cat
+	fi
+}
+
 # Why the run failed; nothing if it did not.
 why() {
 	local plan points failed
 	# Behind this line a kernel marks its CPUs offline while they still run, and now and then warns of it (set_task_cpu()).
-	sed '/^reboot: Power down/q' "$outdir/lines" | grep -m 1 -E "$bad" && return
+	sed '/^reboot: Power down/q' "$outdir/lines" | without_reports | grep -m 1 -E "$bad" && return
 	grep -m 1 -E '^el2: (FAULT|error)' "$outdir/lines" && return
 	if [ $status = 124 ] || [ $status = 137 ]; then
 		echo "hang: killed after $limit s; last line: $(grep -v '^$' "$outdir/lines" | tail -n 1)"
@@ -201,11 +220,13 @@ why() {
 	# KUnit's suites come before, as a KTAP document of their own.
 	points=$(awk '/^KTAP version/ { n = 0 } /^ok / { n++ } END { print n + 0 }' "$outdir/lines")
 	[ "$points" = "$plan" ] || { echo "$points of $plan results"; return; }
-	grep -q '^# lab: done' "$outdir/lines" || echo "the guest's init did not end"
+	grep -q '^# lab: done' "$outdir/lines" || { echo "the guest's init did not end"; return; }
+	[ -z "$audit" ] || grep -q '^el2: audit: ' "$outdir/lines" || echo "the auditor did not come to its end"
 }
 
 # Subtests of KUnit are indented: only the guest's own points count, so a nested suite's plan is not taken for ours.
 reason=$(why)
+[ -z "$audit" ] || "$(dirname "$0")/model/audit-names.sh" "$outdir/lines" "$(dirname "$image")/../../../System.map" > "$outdir/audit"
 [ "$quiet" ] || grep -E '^(ok|not ok) |^# lab: (failed|heal=|churn|idle)' "$outdir/lines"
 if [ -n "$reason" ]; then
 	echo "verdict: fail ($reason; console: $log)"

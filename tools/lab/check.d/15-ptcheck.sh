@@ -5,7 +5,7 @@ set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
 
-if why=$(make -s -C "$LAB" OUT="$BUILD/tools" 2>&1) && [ -z "$why" ]; then
+if why=$(lab_make -C "$LAB" OUT="$BUILD/tools" 2>&1) && [ -z "$why" ]; then
 	ok ptcheck-builds
 else
 	nok ptcheck-builds "$(head -n 1 <<< "$why")"

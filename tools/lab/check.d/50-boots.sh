@@ -8,7 +8,7 @@ set -u
 . "$LAB/boot.sh"
 
 guest linux-lab
-make -s -C "$LAB" OUT="$BUILD/tools" || die "ptcheck does not build"
+lab_make -C "$LAB" OUT="$BUILD/tools" || die "ptcheck does not build"
 
 for machine in bbml3 nobbml3; do
 	# Blocks as large as can be (2 % more after the workload), or pages only.

@@ -107,6 +107,7 @@ kernel_of() { # sets kernel: the tree and the flavour of a row, as boot.sh names
 	kernel=linux-lab
 	[ "$tree" = ours ] || kernel=base-lab
 	[[ ! $corner =~ k$ ]] || kernel+=-$corner
+	[ "$kernel" != linux-lab-16k ] || kernel="spare-lab-16k" # the same, built once for this and for the mutants
 }
 
 # judge_tables DIR: the dump after boot by the mode, the one at the end too where the map is to be as it was.
@@ -202,7 +203,7 @@ if why=$("$LAB/tests/mkdisk.sh" 2>&1); then ok matrix-disk; else nok matrix-disk
 rm -rf "$out" && mkdir -p "$out/run" "$out/result" || die "$out can't be written; make room"
 disk=$out/disk.img
 "$LAB/mkdisk.sh" "$disk" || exit
-make -s -C "$LAB" OUT="$BUILD/tools" || die "ptcheck does not build"
+lab_make -C "$LAB" OUT="$BUILD/tools" || die "ptcheck does not build"
 
 declare -A image_of initrd_of
 for name in "${names[@]}"; do

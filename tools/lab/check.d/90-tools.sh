@@ -199,6 +199,13 @@ step() { { printf '. "$LAB/lib.sh"\n'; printf '%s\n' "$2"; } > "$lab/check.d/$1.
 step 10-good 'ok a; ok b'
 works driver-passes "$lab/check.sh"
 same driver-counts "$(tail -n 1 "$TMP/stdout")" '2 passed, 0 failed'
+# Two at a time, and each is shown as a whole.
+step 11-waits 'for i in {1..100}; do [ ! -e "$BUILD/sign" ] || break; sleep 0.1; done; rm "$BUILD/sign" && ok h; sleep 1; ok i'
+step 12-gives 'ok j; touch "$BUILD/sign"; sleep 0.5; ok k'
+works driver-two-at-once "$lab/check.sh"
+same driver-one-after-the-other "$(sed -n 's/^ok \([a-z]\) .*/\1/p' "$TMP/stdout" | xargs)" 'a b j k h i'
+fails driver-bad-jobs 'CHECK_JOBS=0: a number from 1 up is expected' env CHECK_JOBS=0 "$lab/check.sh"
+rm "$lab/check.d"/1[12]-*
 step 20-bad 'ok c; nok d "on purpose"'
 step 30-none ':'
 step 40-dies 'ok e; die "on purpose"'

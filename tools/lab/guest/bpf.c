@@ -45,7 +45,7 @@ static unsigned int build(unsigned int *seed, unsigned int n)
 	return sum;
 }
 
-static int load(unsigned int n)
+static int try_load(unsigned int n)
 {
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
@@ -53,7 +53,13 @@ static int load(unsigned int n)
 		.insn_cnt = n,
 		.license = (uintptr_t)"GPL",
 	};
-	int fd = sys_bpf(BPF_PROG_LOAD, &attr);
+
+	return sys_bpf(BPF_PROG_LOAD, &attr);
+}
+
+static int load(unsigned int n)
+{
+	int fd = try_load(n);
 
 	if (fd < 0)
 		give_up("bpf: load of %u instructions: %s", n, strerror(errno));
@@ -94,6 +100,41 @@ static void run(int fd, unsigned int sum)
 	if (attr.test.retval != sum)
 		give_up("bpf: a program returned %#x and not %#x",
 			attr.test.retval, sum);
+}
+
+/**
+ * bpf_prepare() - write a program
+ * @p: filled
+ * @seed: of its constants
+ * @n: number of instructions
+ *
+ * The next one overwrites it.
+ */
+void bpf_prepare(struct bpf_program *p, unsigned int *seed, unsigned int n)
+{
+	p->insns = n < MAX_INSNS ? n : MAX_INSNS;
+	p->sum = build(seed, p->insns);
+	p->fd = -1;
+}
+
+/**
+ * bpf_load() - load what was prepared last
+ *
+ * Return: 0, or what the kernel says.
+ */
+int bpf_load(struct bpf_program *p)
+{
+	p->fd = try_load(p->insns);
+	return p->fd < 0 ? errno : 0;
+}
+
+/*
+ * bpf_run() - run a program, which must have been compiled and return its sum
+ */
+void bpf_run(const struct bpf_program *p)
+{
+	check_jited(p->fd);
+	run(p->fd, p->sum);
 }
 
 /*

@@ -31,7 +31,9 @@ struct lab_options opt = {
 	.realm = ANY,
 	.bbml3 = ANY,
 	.cpus = ANY,
+	.test_bpf = 1,
 	.worker = "collapse",
+	.bench = "pread",
 };
 
 struct pt_geometry geometry;
@@ -56,6 +58,7 @@ static const struct {
 	{ "cpus", &opt.cpus },
 	{ "hot_at", &opt.hot_at },
 	{ "hot_mib", &opt.hot_mib },
+	{ "test_bpf", &opt.test_bpf },
 };
 
 static const char * const expectations[] = {
@@ -99,6 +102,10 @@ static bool option(const char *name, const char *value)
 		return choose(value, "refused", "online", &opt.late_refused);
 	if (!strcmp(name, "worker"))
 		return snprintf(opt.worker, sizeof(opt.worker), "%s", value) > 0;
+	if (!strcmp(name, "bench"))
+		return snprintf(opt.bench, sizeof(opt.bench), "%s", value) > 0;
+	if (!strcmp(name, "wrong"))
+		return snprintf(opt.wrong, sizeof(opt.wrong), "%s", value) > 0;
 	return false;
 }
 
@@ -159,7 +166,7 @@ static void power_off(void)
 static void once(unsigned int *seed)
 {
 	(void)seed;
-	secretmem_phases();
+	secretmem_phases(leaves_phase);
 }
 
 static void report(const char *name, bool ok)
@@ -234,8 +241,14 @@ static const struct step {
 	{ "late", late_check, 1 },
 	{ "hotplug", hotplug_check, 1 },
 	{ "memory", memory_check, 1 },
+	{ "sample", sample_check, 2 },
+	{ "execmem", execmem_check, 5 },
+	{ "resident", resident_check, 3 },
+	{ "loads", loads_check, 1 },
+	{ "fault", fault_check, 4 },
 	{ "dump", step_dump, 1 },
 	{ "map", step_map, 1 },
+	{ "bench", bench_check, 1 },
 	{ "shell", step_shell, 1 },
 };
 

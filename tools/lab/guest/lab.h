@@ -14,6 +14,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define TRACEFS		"/sys/kernel/tracing"
+#define MODULES		"/modules"
 #define PTDUMP		"/sys/kernel/debug/kernel_page_tables"
 #define LAB_MAP		"/sys/kernel/debug/lab_map"
 
@@ -51,11 +52,14 @@ enum lab_expect {
  * @cpus: CPUs that must be online after boot
  * @hot_at: where memory is to come, in MiB
  * @hot_mib: how much of it
+ * @test_bpf: 0 leaves the kernel's test_bpf out of lab=execmem
+ * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
  * @late_refused: lab.late=refused, the late CPU must not come online; else it
  *	must
  * @worker: the name, or a part of it, of the functions that the idle check
  *	must not see running
+ * @bench: the workload of the step bench
  */
 struct lab_options {
 	char steps[256];
@@ -75,9 +79,12 @@ struct lab_options {
 	unsigned int cpus;
 	unsigned int hot_at;
 	unsigned int hot_mib;
+	unsigned int test_bpf;
+	char wrong[16];
 	bool no_secretmem;
 	bool late_refused;
 	char worker[64];
+	char bench[64];
 };
 
 extern struct lab_options opt;
@@ -88,12 +95,16 @@ extern struct pt_geometry geometry;
  * @last_close_ms: when the last workload ended
  * @stop: churning workers end when they see it
  * @torn: lines that showed the page tables in the middle of a change
+ * @samples: readings of the page tables
+ * @wx: of these, those with memory that is writable and executable
  * @done: repetitions of each worker, by its index
  */
 struct lab_shared {
 	uint64_t last_close_ms;
 	bool stop;
 	unsigned long torn;
+	unsigned long samples;
+	unsigned long wx;
 	unsigned long done[8];
 };
 
@@ -144,14 +155,81 @@ void heal_check(const char *after);
 bool heal_wait(uint64_t *ms);
 bool dump_lines(bool whole);
 
+/**
+ * struct text - kernel text outside the image, and the addresses near it
+ * @dump: the page tables it was read from
+ * @leaf: leaves of each kind that map text
+ * @text_leaves: all of these
+ * @kib: what they map
+ * @leaves: leaves of all kinds and permissions where modules and vmalloc() live,
+ *	without those of stacks
+ * @readonly: pages among these that are read-only
+ * @areas: vmalloc() areas of modules, BPF and probes
+ * @area_kib: their size
+ * @window: the addresses that the image's direct branches reach are known
+ * @window_free: how many of these are free
+ * @window_hole: the largest hole
+ * @window_blocks: whole free 2M blocks
+ */
+struct text {
+	struct pt_dump dump;
+	uint64_t leaf[PT_LEAVES];
+	uint64_t text_leaves;
+	uint64_t kib;
+	uint64_t leaves;
+	uint64_t readonly;
+	unsigned int areas;
+	uint64_t area_kib;
+	bool window;
+	uint64_t window_free;
+	uint64_t window_hole;
+	uint64_t window_blocks;
+};
+
+bool text_read(struct text *t);
+void text_print(const struct text *t, const char *phase);
+int64_t text_stray(const struct text *t, const struct text *before);
+bool text_gone(const struct text *before, struct text *now, char *why, size_t len);
+
+/**
+ * struct image - a module's file, see image_read()
+ * @data: its bytes
+ * @len: how many
+ * @in_info: the name in its .modinfo
+ * @in_module: the name in its struct module
+ * @room: length of the name it had
+ */
+struct image {
+	char *data;
+	size_t len;
+	char *in_info;
+	char *in_module;
+	size_t room;
+};
+
+void image_read(struct image *im, const char *module);
+int image_load(struct image *im, const char *name);
+
+/* One program, see bpf_prepare(). */
+struct bpf_program {
+	unsigned int insns;
+	unsigned int sum;
+	int fd;
+};
+
+void bpf_prepare(struct bpf_program *p, unsigned int *seed, unsigned int n);
+int bpf_load(struct bpf_program *p);
+void bpf_run(const struct bpf_program *p);
+
 /* Workloads: each call is one bout, in a process of its own. */
 void secretmem_bout(unsigned int *seed);
-void secretmem_phases(void);
+void secretmem_phases(void (*seen)(const char *phase, unsigned int round));
 bool secretmem_is_absent(void);
 void bpf_bout(unsigned int *seed);
 void modules_bout(unsigned int *seed);
 bool module_load(const char *name, const char *params);
 bool module_unload(const char *name);
+void module_run(const char *name);
 void setmem_bout(unsigned int *seed);
 void kexec_bout(unsigned int *seed);
 void ptdump_bout(unsigned int *seed);
@@ -165,6 +243,8 @@ struct worker {
 };
 
 const struct worker *find_worker(const char *name);
+pid_t start_child(void (*fn)(unsigned int *), unsigned int times, unsigned int seed);
+bool wait_child(pid_t pid);
 bool run_child(void (*fn)(unsigned int *), unsigned int times, int index);
 bool run_worker(const struct worker *w, unsigned int times);
 bool run_mixed(void);
@@ -177,6 +257,18 @@ void hotplug_check(const char *name);
 void memory_check(const char *name);
 void its_check(const char *name);
 void blk_check(const char *name);
+
+/* bench.c */
+void mark_phase(const char *name);
+void mark_map(const char *name);
+void bench_check(const char *name);
+
+/* execmem.c, loads.c, fault.c: text from load to removal. */
+void sample_check(const char *name);
+void execmem_check(const char *name);
+void resident_check(const char *name);
+void loads_check(const char *name);
+void fault_check(const char *name);
 
 /* idle.c, shell.c */
 void idle_check(const char *name);

@@ -12,7 +12,6 @@
 
 #include "lab.h"
 
-#define MODULES		"/modules"
 #define MAX_MODULES	16
 
 static char names[MAX_MODULES][64];
@@ -78,8 +77,10 @@ static bool unload(const char *name)
 	return ok;
 }
 
-/* A module's "check" runs its code and flips its static key. */
-static void check(const char *name)
+/*
+ * module_run() - a module's "check" runs its code and flips its static key
+ */
+void module_run(const char *name)
 {
 	char path[128];
 
@@ -123,6 +124,6 @@ void modules_bout(unsigned int *seed)
 		give_up("modules: none in " MODULES);
 	each(seed, n, load, "loaded");
 	for (unsigned int i = 0; i < n; i++)
-		check(names[i]);
+		module_run(names[i]);
 	each(seed, n, unload, "removed");
 }

@@ -32,7 +32,7 @@ const struct worker *find_worker(const char *name)
 	return NULL;
 }
 
-static bool wait_child(pid_t pid)
+bool wait_child(pid_t pid)
 {
 	int status;
 
@@ -45,6 +45,17 @@ static bool wait_child(pid_t pid)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+pid_t start_child(void (*fn)(unsigned int *), unsigned int times, unsigned int seed)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	while (times--)
+		fn(&seed);
+	_exit(0);
+}
+
 /**
  * run_child() - call a workload in a process of its own
  * @fn: one bout
@@ -53,15 +64,9 @@ static bool wait_child(pid_t pid)
  */
 bool run_child(void (*fn)(unsigned int *), unsigned int times, int index)
 {
-	unsigned int seed = opt.seed + 7919 * index;
-	pid_t pid = fork();
+	pid_t pid = start_child(fn, times, opt.seed + 7919 * index);
 	bool ok;
 
-	if (!pid) {
-		while (times--)
-			fn(&seed);
-		_exit(0);
-	}
 	ok = pid > 0 && wait_child(pid);
 	shared->last_close_ms = now_ms();
 	return ok;

@@ -142,6 +142,8 @@ void boot(u64 dtb, u64 currentel)
 	fdt_shrink_memory();
 
 	s2_init();
+	if (machine.audit)
+		audit_init();
 	if (machine.realm) {
 		ripas_init();
 		dma_init();

@@ -104,7 +104,7 @@ static void open_features(void)
 		write_sysreg(HCRX_EL2, hcrx);
 	if (id_field(ID_AA64MMFR0_EL1, ID_AA64MMFR0_FGT)) {
 		write_sysreg(HFGRTR_EL2, hfg);
-		write_sysreg(HFGWTR_EL2, hfg);
+		write_sysreg(HFGWTR_EL2, hfg | (machine.audit ? HFGW_TTBR1_EL1 : 0));
 		write_sysreg(HFGITR_EL2, hfgitr);
 		/* The bits with n in these are of BRBE and SPE, which QEMU does not have. */
 		write_sysreg(HDFGRTR_EL2, 0);
@@ -165,6 +165,8 @@ void cpu_init(struct cpu *cpu)
 
 	if (id_field(ID_AA64PFR1_EL1, ID_AA64PFR1_MTE))
 		hcr |= HCR_ATA;
+	if (machine.audit)
+		hcr |= HCR_TTLB;
 	write_sysreg(hcr_el2, hcr);
 	write_sysreg(sctlr_el1, SCTLR_EL1_RES1);
 	isb();

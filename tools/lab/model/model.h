@@ -75,6 +75,7 @@ enum power { POWER_OFF, POWER_PENDING, POWER_ON };
  * @index: 0 to MAX_CPUS - 1, also Aff0 of its MPIDR
  * @midr: what MIDR_EL1 reads as at EL1; fixed before the guest runs
  * @bbm: what ID_AA64MMFR2_EL1.BBM reads as; the same
+ * @bbml3: by @midr and @bbm it may change the size of live mappings; the same
  * @power: under psci.c's lock
  * @entry: where it starts; handed over with @power
  * @context: its X0 then
@@ -84,6 +85,7 @@ struct cpu {
 	u32 index;
 	u32 midr;
 	u8 bbm;
+	bool bbml3;
 	enum power power;
 	u64 entry;
 	u64 context;
@@ -95,6 +97,9 @@ struct cpu {
  * guest runs
  * @realm: el2.realm
  * @inject: el2.inject
+ * @audit: el2.audit
+ * @audit_gaps: el2.audit.gaps
+ * @audit_allow: el2.audit.allow=, a bit for each exception of audit.h
  * @ncpus: CPUs
  * @cpu: they
  * @ram_end: the guest's memory is GUEST_BASE up to here
@@ -112,6 +117,9 @@ struct cpu {
 struct machine {
 	bool realm;
 	bool inject;
+	bool audit;
+	bool audit_gaps;
+	u32 audit_allow;
 	u32 ncpus;
 	struct cpu cpu[MAX_CPUS];
 	u64 ram_end;
@@ -198,6 +206,9 @@ void s2_enable(void);
 void s2_map(u64 ipa, u64 size, u64 pa, u64 attr);
 void s2_unmap(u64 ipa, u64 size);
 u64 s2_lookup(u64 ipa);
+void s2_watch(u64 ipa, u64 size, bool on);
+void s2_pause_guest(void);
+void s2_resume_guest(void);
 void s2_stop_guest(void);
 
 /* ripas.c */
@@ -210,6 +221,19 @@ u64 ripas_set(u64 base, u64 top, enum ripas ripas, bool change_destroyed);
 /* traps.c, abort.c */
 void trap(struct regs *regs, u64 vector);
 void abort_handle(struct regs *regs, u64 esr);
+
+bool translate(u64 va, u64 *pa);
+void translate_forget(void);
+
+/* audit.c: only with el2.audit */
+void audit_init(void);
+void audit_store(struct regs *regs, u64 esr, u64 ipa);
+void audit_ttbr1(u64 ttbr);
+void audit_tlbi(struct regs *regs, u64 esr, u64 argument);
+void audit_cpu_off(void);
+void audit_end(void);
+bool audit_call(struct regs *regs);
+bool audit_allow(const char *name);
 
 /* SMC Calling Convention (DEN 0028) */
 #define SMCCC_VERSION		0x80000000
@@ -228,6 +252,7 @@ void dma_init(void);
 /* report.c */
 void uart_init(void);
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void say_alone(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void fault(const struct regs *regs, u64 ipa, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -111,6 +111,8 @@ static void cpu_off(void)
 {
 	struct cpu *cpu = this_cpu();
 
+	if (machine.audit)
+		audit_cpu_off();
 	lock(&psci_lock);
 	cpu->power = POWER_OFF;
 	unlock(&psci_lock);
@@ -187,8 +189,12 @@ bool psci_call(struct regs *regs)
 		regs->x[0] = affinity_info(regs, a1, a2);
 		return true;
 	case PSCI_SYSTEM_OFF:
+		if (machine.audit)
+			audit_end();
 		power_off();
 	case PSCI_SYSTEM_RESET:
+		if (machine.audit)
+			audit_end();
 		smc(PSCI_SYSTEM_RESET, 0, 0, 0);
 		fail("QEMU does not reset");
 	}

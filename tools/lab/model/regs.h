@@ -38,6 +38,8 @@
 #define HFGITR_EL2		S3_4_C1_C1_6
 #define HDFGRTR_EL2		S3_4_C3_C1_4
 #define HDFGWTR_EL2		S3_4_C3_C1_5
+#define TCR2_EL1		S3_0_C2_C0_3
+#define PIR_EL1			S3_0_C10_C2_3
 #define SMCR_EL2		S3_4_C1_C2_6
 #define ZCR_EL2			S3_4_C1_C2_0
 #define ICC_SRE_EL2		S3_4_C12_C9_5
@@ -88,12 +90,42 @@
 #define S2_S2AP_READ		BIT(6)
 #define S2_S2AP_WRITE		BIT(7)
 #define S2_XN			FIELD(2, 53)	/* neither EL1 nor EL0 */
+#define S2_WATCHED		BIT(55)		/* for software: audit.c's */
+
+/* Stage 1 of EL1, as the guest writes it */
+#define S1_ATTRINDX(desc)	BITS(desc, 4, 2)
+#define S1_AP_EL0		BIT(6)
+#define S1_AP_RO		BIT(7)	/* with S1PIE: nDirty */
+#define S1_SH(desc)		BITS(desc, 9, 8)
+#define S1_NG			BIT(11)
+#define S1_DBM			BIT(51)
+#define S1_CONT			BIT(52)
+#define S1_PXN			BIT(53)
+#define S1_UXN			BIT(54)
+#define S1_SOFTWARE		FIELD(0xf, 55)
+#define S1_PXN_TABLE		BIT(59)
+#define S1_UXN_TABLE		BIT(60)
+#define S1_AP_TABLE_EL0		BIT(61)
+#define S1_AP_TABLE_RO		BIT(62)
+#define S1_PIINDEX(desc)	(BITS(desc, 54, 53) << 2 | BITS(desc, 51, 51) << 1 | BITS(desc, 6, 6))
+
+/* TCR_EL1, TCR2_EL1, TTBR1_EL1 */
+#define TCR_T1SZ(tcr)		BITS(tcr, 21, 16)
+#define TCR_EPD1		BIT(23)
+#define TCR_TG1(tcr)		BITS(tcr, 31, 30)
+#define TCR_TG1_16K		1
+#define TCR_TG1_4K		2
+#define TCR_TG1_64K		3
+#define TCR_DS			BIT(59)
+#define TCR2_PIE		BIT(1)
+#define TTBR_BADDR(ttbr)	((ttbr) & 0x0000ffffffffffc0UL)
 
 /* HCR_EL2 */
 #define HCR_VM			BIT(0)	/* stage 2 on */
 #define HCR_SWIO		BIT(1)	/* set/way invalidation cleans, too */
 #define HCR_TID3		BIT(18)	/* ID registers trap */
 #define HCR_TSC			BIT(19)	/* SMC traps */
+#define HCR_TTLB		BIT(25)	/* TLBIs of EL1 trap */
 #define HCR_HCD			BIT(29)	/* HVC is UNDEFINED */
 #define HCR_RW			BIT(31)	/* EL1 is AArch64 */
 #define HCR_APK			BIT(40)	/* no trap: pointer authentication keys */
@@ -112,6 +144,8 @@
 #define HCRX_GCSEn		BIT(22)
 #define HCRX_EnFPM		BIT(23)
 
+/* HFGWTR_EL2: a one traps */
+#define HFGW_TTBR1_EL1		BIT(37)
 /* HFGRTR_EL2 and HFGWTR_EL2: these too trap when they are zero */
 #define HFG_nACCDATA_EL1	BIT(50)
 #define HFG_nGCS_EL0		BIT(52)
@@ -160,6 +194,11 @@
 #define ISS_WnR			BIT(6)
 #define ISS_S1PTW		BIT(7)
 #define ISS_CM			BIT(8)
+#define ISS_AR			BIT(14)
+#define ISS_SF			BIT(15)
+#define ISS_SRT(esr)		BITS(esr, 20, 16)
+#define ISS_SAS(esr)		BITS(esr, 23, 22)
+#define ISS_ISV			BIT(24)
 #define FSC_TYPE(fsc)		((fsc) & 0x3c)
 #define FSC_TRANSLATION		0x04
 #define FSC_PERMISSION		0x0c
@@ -174,6 +213,11 @@
 #define ISS_MSR_Op0(esr)	BITS(esr, 21, 20)
 /* ... of an SMC */
 #define ISS_SMC_IMM16(esr)	BITS(esr, 15, 0)
+
+#define IS_TTBR1_EL1(esr)	(ISS_MSR_Op0(esr) == 3 && !ISS_MSR_Op1(esr) && ISS_MSR_CRn(esr) == 2 && \
+				 !ISS_MSR_CRm(esr) && ISS_MSR_Op2(esr) == 1)
+#define IS_TLBI(esr)		(ISS_MSR_Op0(esr) == 1 && !ISS_MSR_Op1(esr) && \
+				 (ISS_MSR_CRn(esr) == 8 || ISS_MSR_CRn(esr) == 9))
 
 #define HPFAR_FIPA(hpfar)	(BITS(hpfar, 43, 4) << 12)
 #define PAR_F			BIT(0)
@@ -207,6 +251,8 @@
 #define ID_AA64MMFR3_EL1	7, 3
 #define ID_AA64MMFR0_PARange	0
 #define ID_AA64MMFR0_FGT	56
+#define ID_AA64MMFR3_TCRX	0
+#define ID_AA64MMFR3_S1PIE	8
 #define ID_AA64MMFR1_HCX	40
 #define ID_AA64MMFR2_BBM	52
 #define ID_AA64DFR0_PMUVer	8

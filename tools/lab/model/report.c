@@ -95,6 +95,25 @@ void say(const char *fmt, ...)
 	va_end(args);
 }
 
+/*
+ * The same while the guest runs and may be in the middle of a line of its own:
+ * the line stands alone, and no guest writes into it.
+ */
+void say_alone(const char *fmt, ...)
+{
+	va_list args;
+
+	s2_pause_guest();
+	va_start(args, fmt);
+	lock(&console);
+	put_text("\nel2: ");
+	put_format(fmt, args);
+	put_text("\n");
+	unlock(&console);
+	va_end(args);
+	s2_resume_guest();
+}
+
 /* A CPU that comes to EL2, or is about to leave it, while another ends the run. */
 void halt_if_ending(void)
 {

@@ -72,6 +72,8 @@ static u64 leaf(u64 pa, u64 attr, int level)
 /* An entry that is valid becomes another one by way of an invalid one (break-before-make). */
 static void set_entry(u64 *entry, u64 desc)
 {
+	if ((*entry & S2_WATCHED) && desc)
+		desc = (desc & ~S2_S2AP_WRITE) | S2_WATCHED;
 	if (*entry == desc)
 		return;
 	if (*entry & DESC_VALID) {
@@ -173,6 +175,59 @@ u64 s2_lookup(u64 ipa)
 		desc = *entry_of((u64 *)(desc & DESC_ADDRESS), ipa, level);
 	}
 	return desc & DESC_VALID ? desc : 0;
+}
+
+/**
+ * s2_watch() - have the guest's stores to a range come to EL2, or no more
+ * @ipa: its start, memory
+ * @size: bytes
+ * @on: whether; when this returns no CPU can store without a trap
+ *
+ * Permissions change without break-before-make. What becomes writable again
+ * needs no invalidation: abort_handle() sees it and drops what is stale.
+ */
+void s2_watch(u64 ipa, u64 size, bool on)
+{
+	lock(&s2_lock);
+	for (u64 end = ipa + size; ipa < end; ipa += GRANULE) {
+		u64 *table = root, *entry = entry_of(root, ipa, ROOT_LEVEL);
+
+		for (int level = ROOT_LEVEL; level < LEVELS - 1; level++) {
+			table = table_below(entry, level);
+			entry = entry_of(table, ipa, level + 1);
+		}
+		if (!(*entry & DESC_VALID))
+			continue;
+		if (on)
+			*entry = (*entry & ~S2_S2AP_WRITE) | S2_WATCHED;
+		else
+			*entry = (*entry & ~S2_WATCHED) | S2_S2AP_WRITE;
+	}
+	if (on || stale)
+		flush();
+	unlock(&s2_lock);
+}
+
+/*
+ * s2_pause_guest(), s2_resume_guest() - in between no other CPU executes an
+ * instruction of the guest: it comes to EL2 with its next one and waits in
+ * abort_handle() for the lock that is held here.
+ */
+static u64 paused[ROOT_ENTRIES];
+
+void s2_pause_guest(void)
+{
+	lock(&s2_lock);
+	memcpy(paused, root, sizeof(root));
+	memset(root, 0, sizeof(root));
+	flush();
+}
+
+void s2_resume_guest(void)
+{
+	memcpy(root, paused, sizeof(root));
+	dsb(ishst);
+	unlock(&s2_lock);
 }
 
 /*

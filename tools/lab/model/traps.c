@@ -44,16 +44,30 @@ static bool smccc_call(struct regs *regs)
 static void smc_handle(struct regs *regs, u64 esr)
 {
 	/* Other immediates than 0 are not the SMCCC's. */
-	if (ISS_SMC_IMM16(esr) || !(smccc_call(regs) || psci_call(regs) || rsi_call(regs)))
+	if (ISS_SMC_IMM16(esr) || !(smccc_call(regs) || psci_call(regs) || rsi_call(regs) ||
+				     audit_call(regs)))
 		regs->x[0] = SMCCC_NOT_SUPPORTED;
 	skip(regs);
 }
 
-/* HCR_EL2.TID3 traps reads of the ID registers, and this class nothing else. */
+/*
+ * HCR_EL2.TID3 traps reads of the ID registers; with el2.audit HCR_EL2.TTLB
+ * traps TLBIs and HFGWTR_EL2 writes of TTBR1_EL1.
+ */
 static void msr_handle(struct regs *regs, u64 esr)
 {
 	u32 rt = ISS_MSR_Rt(esr), crm = ISS_MSR_CRm(esr), op2 = ISS_MSR_Op2(esr);
 
+	if (machine.audit && !(esr & ISS_MSR_READ) && (IS_TTBR1_EL1(esr) || IS_TLBI(esr))) {
+		u64 value = rt == 31 ? 0 : regs->x[rt];
+
+		if (IS_TLBI(esr))
+			audit_tlbi(regs, esr, value);
+		else
+			audit_ttbr1(value);
+		skip(regs);
+		return;
+	}
 	if (!(esr & ISS_MSR_READ) || ISS_MSR_Op0(esr) != 3 || ISS_MSR_Op1(esr) ||
 	    ISS_MSR_CRn(esr) || !crm || crm > 7)
 		fail("cpu %u: a system register trapped that should not (ESR_EL2 0x%lx, pc 0x%lx)",

@@ -173,6 +173,9 @@ static const struct {
 } words[] = {
 	{ "el2.realm", &machine.realm, NULL, "no value" },
 	{ "el2.inject", &machine.inject, NULL, "no value" },
+	{ "el2.audit", &machine.audit, NULL, "no value" },
+	{ "el2.audit.gaps", &machine.audit_gaps, NULL, "no value" },
+	{ "el2.audit.allow=", NULL, audit_allow, "names out of tagged, early and wx, as in tagged,early" },
 	{ "el2.nobbml3=", NULL, word_nobbml3, "CPUs that there are, as in 1,3-5" },
 	{ "el2.midr=", NULL, word_midr, "VALUE or CPUS:VALUE, as in 3:0x410fd8e0" },
 	{ "el2.bbm=", NULL, word_bbm, "LEVEL or CPUS:LEVEL with a level from 0 to 3, as in 0-2:3" },
@@ -198,7 +201,7 @@ static void take(const char *word)
 			fail("%s: expected %s", word, words[i].expected);
 		return;
 	}
-	fail("%s: no such word; there are el2.realm el2.inject el2.nobbml3= el2.midr= el2.bbm= "
+	fail("%s: no such word; there are el2.realm el2.inject el2.audit el2.audit.gaps el2.audit.allow= el2.nobbml3= el2.midr= el2.bbm= "
 	     "el2.image= el2.empty= el2.destroyed=", word);
 }
 
@@ -219,6 +222,7 @@ static void identify(void)
 			cpu->midr = given.midr[i];
 		if (given.bbm_given & BIT(i))
 			cpu->bbm = given.bbm[i];
+		cpu->bbml3 = has_bbml3(cpu->midr, cpu->bbm);
 	}
 }
 
@@ -255,6 +259,8 @@ void words_read(struct fdt_words line)
 
 	if (!machine.realm && (machine.empty || machine.destroyed))
 		fail("el2.empty= and el2.destroyed= are for a Realm: add el2.realm");
+	if (!machine.audit && (machine.audit_gaps || machine.audit_allow))
+		fail("el2.audit.gaps and el2.audit.allow= are for an audit: add el2.audit");
 	identify();
 }
 
@@ -293,7 +299,7 @@ void words_banner(void)
 	u32 bbml3 = 0;
 
 	for (u32 i = 0; i < machine.ncpus; i++) {
-		if (has_bbml3(machine.cpu[i].midr, machine.cpu[i].bbm))
+		if (machine.cpu[i].bbml3)
 			bbml3 |= BIT(i);
 	}
 	list(bbml3, cpus);

@@ -4,6 +4,7 @@
  * one leaf, in vmalloc space and in the linear map; what becomes of the two
  * while parts of it are written to; and that nothing is left behind.
  */
+#include <linux/cacheflush.h>
 #include <linux/delay.h>
 #include <linux/execmem.h>
 #include <linux/mmap_lock.h>
@@ -103,8 +104,8 @@ static void execmem_types(struct kunit *test)
 /* What is not written to is one leaf, filled with what traps. */
 static void execmem_one_leaf(struct kunit *test)
 {
-	__le32 *p = get(test, EXECMEM_BPF, PAGE_SIZE, false);
 	__le32 *m = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+	__le32 *p = get(test, EXECMEM_BPF, PAGE_SIZE, false);
 
 	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)p));
 	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)m));
@@ -145,6 +146,52 @@ static void execmem_write_and_restore(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)a));
 	KUNIT_EXPECT_EQ(test, 0xa5, *(u8 *)(a + 3 * PAGE_SIZE - 1));
 	expect_alias_ro(test, alias);
+}
+
+/* What is written there can be run. */
+static void execmem_runs(struct kunit *test)
+{
+	__le32 *p = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, true);
+	int (*fn)(void) = (void *)p;
+
+	if (IS_ENABLED(CONFIG_CFI))
+		kunit_skip(test, "there is no type in front of the function");
+
+	p[0] = cpu_to_le32(aarch64_insn_gen_hint(AARCH64_INSN_HINT_BTIC));
+	p[1] = cpu_to_le32(aarch64_insn_gen_movewide(AARCH64_INSN_REG_0, 42, 0,
+						     AARCH64_INSN_VARIANT_32BIT,
+						     AARCH64_INSN_MOVEWIDE_ZERO));
+	p[2] = cpu_to_le32(aarch64_insn_gen_branch_reg(AARCH64_INSN_REG_LR,
+						       AARCH64_INSN_BRANCH_RETURN));
+	flush_icache_range((unsigned long)p, (unsigned long)&p[3]);
+	KUNIT_ASSERT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 42, fn());
+}
+
+/*
+ * A block that is writable as a whole is split to restore the half of it. The
+ * new table must not keep the half from being executed.
+ */
+static void execmem_half_a_block(struct kunit *test)
+{
+	unsigned long p = (unsigned long)get(test, EXECMEM_MODULE_TEXT,
+					     EXECMEM_BLOCK_SIZE, true);
+	pud_t *pudp = pud_offset(p4d_offset(pgd_offset_k(p), p), p);
+	pmd_t *pmdp = pmd_offset(pudp, p);
+
+	KUNIT_EXPECT_TRUE(test, is_block(p));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx(p));
+
+	KUNIT_EXPECT_EQ(test, 0,
+			execmem_restore_rox((void *)p, EXECMEM_BLOCK_SIZE / 2));
+	KUNIT_EXPECT_TRUE(test, is_rox(p));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx(p + EXECMEM_BLOCK_SIZE / 2));
+	KUNIT_EXPECT_TRUE(test, pmd_table(pmdp_get(pmdp)));
+	KUNIT_EXPECT_EQ(test, 0, pmd_val(pmdp_get(pmdp)) & PMD_TABLE_PXN);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			execmem_restore_rox((void *)p, EXECMEM_BLOCK_SIZE));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, p));
 }
 
 /* Who reads the tables meanwhile delays the collapse, but does not prevent it. */
@@ -264,6 +311,8 @@ static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE(execmem_types),
 	KUNIT_CASE(execmem_one_leaf),
 	KUNIT_CASE_SLOW(execmem_write_and_restore),
+	KUNIT_CASE(execmem_runs),
+	KUNIT_CASE_SLOW(execmem_half_a_block),
 	KUNIT_CASE_SLOW(execmem_collapse_later),
 	KUNIT_CASE_SLOW(execmem_no_memory),
 	KUNIT_CASE_SLOW(execmem_free_block),

@@ -72,8 +72,12 @@ static volatile struct {
 	u64 runs, context, midr, bbm, el, sctlr;
 } seen[MAX_CPUS];
 
-static volatile enum { WAIT, GO_OFF, HAMMER, READ_SCRATCH, PRINT } job[MAX_CPUS];
+static volatile enum { WAIT, GO_OFF, HAMMER, READ_SCRATCH, PRINT, USE_TABLES, LEAVE_TABLES,
+		     DROP_TLB } job[MAX_CPUS];
 static volatile u64 target = SCRATCH, hammered, wrong_values;
+
+/* What the audit's tests have secondary CPUs set. */
+static volatile u64 audit_mair, audit_tcr, audit_root, audit_empty;
 
 static u32 be32(u64 address)
 {
@@ -252,6 +256,22 @@ void secondary_main(u64 context)
 		case READ_SCRATCH:
 			read_at(SCRATCH);
 			hammered++;
+			break;
+		case USE_TABLES:
+			write_sysreg(mair_el1, audit_mair);
+			write_sysreg(tcr_el1, audit_tcr);
+			write_sysreg(ttbr1_el1, audit_root);
+			isb();
+			job[cpu] = WAIT;
+			break;
+		case LEAVE_TABLES:
+			write_sysreg(ttbr1_el1, audit_empty);
+			isb();
+			job[cpu] = WAIT;
+			break;
+		case DROP_TLB:
+			asm volatile("dsb nshst\n\ttlbi vmalle1\n\tdsb nsh\n\tisb" : : : "memory");
+			job[cpu] = WAIT;
 			break;
 		case PRINT:
 			put("# this goes on while the line is written ");
@@ -723,10 +743,13 @@ static void test_reset(void)
 	same_value("reset", call(PSCI_SYSTEM_RESET, 0, 0, 0, 0), 0);
 }
 
+#include "audit.h"
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
+	AUDIT_TESTS
 	{ "none", test_none },
 	{ "identity", test_identity },
 	{ "psci", test_psci },

@@ -114,6 +114,53 @@ passes rsi-errors rsi-errors -R -x el2.inject
 passes destroyed destroyed -R -x el2.destroyed=0x50000000
 passes race race -R
 
+# el2.audit: sequences that break a rule and near ones that do not, one boot for each shape of the tables. The guest asks the
+# auditor what it saw; el2.inject keeps its reports from failing the run.
+judges() { # NAME TEST [run.sh's arguments]: and it is not that nothing was audited
+	local name=$1 n
+	passes "$@" -e -x 'el2.audit el2.inject'
+	n=$(sed -nE 's/^el2: audit: ([0-9]+) stores .*/\1/p' "$TMP/run/lines")
+	if [ "${n:-0}" -gt 0 ]; then ok "$name-stores"; else nok "$name-stores" "the auditor counts ${n:-no} stores"; fi
+}
+for shape in '' -39 -52 -16k -16k-48 -16k-52 -64k -64k-52; do
+	judges "audit$shape" "audit$shape"
+done
+judges audit-counted audit -i -c 1
+judges audit-no-bbml3 audit-no-bbml3 -m nobbml3
+judges audit-mixed audit-mixed -m mixed
+judges audit-realm audit -R
+
+# What run.sh makes of them: audited NAME TEXT TEST [run.sh's arguments]; TEXT is what fails the run, or nothing.
+audited() {
+	local name=$1 text=$2
+	shift 2
+	lab "$@"
+	if [ -z "$text" ] && [[ $verdict != "verdict: pass "* ]]; then nok "$name" "$verdict"
+	elif [ "$text" ] && [[ $verdict != "verdict: fail (el2: FAULT audit $text"* ]]; then nok "$name" "$verdict"
+	else ok "$name"; fi
+}
+audited audit-report 'oa: va 0xffff000000001000' audit-bad -A
+pc=$(sed -n 's/^# audit: va .* pc 0x\(.*\)/\1/p' "$TMP/run/lines") vbar=$(sed -n 's/^el2: audit: .* vbar 0x\(.*\)/\1/p' "$TMP/run/lines")
+want="va 0xffff000000001000 level 3 old 0x60000100001703 (4K 0x100001000 RW Normal)"
+want+=" new 0x60000200000703 (4K 0x200000000 RW Normal) cpu 0 pc 0x$pc "
+if grep -qF "$want" "$TMP/run/lines"; then ok audit-report-form; else nok audit-report-form "not as expected: $want"; fi
+# Linked elsewhere, as a kernel with KASLR is.
+printf 'ffff8000%08x %s\n' $((0x10000000)) 'T vectors' $((0x10000000 + 0x${pc:-0} - 0x${vbar:-0})) 't the_bad_store' \
+	$((0x10000000 + 0x${pc:-0} - 0x${vbar:-0} + 4)) 't next' | sort > "$TMP/map"
+if "$LAB/model/audit-names.sh" "$TMP/run/lines" "$TMP/map" | grep -q "pc 0x$pc <the_bad_store+0x0>"; then ok audit-names
+else nok audit-names "$("$LAB/model/audit-names.sh" "$TMP/run/lines" "$TMP/map" | head -n 1)"; fi
+audited audit-flood 'oa:' audit-flood -A
+if [ "$(grep -c '^el2: FAULT audit oa: va' "$TMP/run/lines")" = 6 ] && grep -q '^el2: FAULT audit oa: 100 of these' "$TMP/run/lines"; then
+	ok audit-flood-is-counted
+else
+	nok audit-flood-is-counted "$(grep -c '^el2: FAULT' "$TMP/run/lines") lines"
+fi
+audited audit-tagged 'type:' audit-tagged -e -x el2.audit
+audited audit-tagged-allowed '' audit-tagged -A
+audited audit-gap '' audit-gap -A -x el2.audit.gaps
+if grep -q '^el2: noted audit gap: va' "$TMP/run/lines"; then ok audit-gap-is-said; else nok audit-gap-is-said "$verdict"; fi
+audited audit-nothing 'nothing: 0 stores' none -A
+
 faults shared-alias-of-ram 'a read through the shared alias of a page whose RIPAS is RAM; expected the protected alias 0x50000000' shared-of-ram -R
 faults shared-alias-write 'a write through the shared alias' shared-write -R
 faults empty 'a read through the protected alias of a page whose RIPAS is EMPTY; expected the shared alias 0x10050000000' empty -R
@@ -139,6 +186,10 @@ faults hidden-function 'the PCI function that the model hides' hidden -R -b "$TM
 refuses word 'el2.foo: no such word; there are' -e -x el2.foo
 refuses word-with-value 'el2.realm=1: no such word' -e -x el2.realm=1
 refuses word-prefix 'el2.realmx: no such word' -e -x el2.realmx
+refuses audit-allow 'el2.audit.allow=foo: expected names' -e -x 'el2.audit el2.audit.allow=foo'
+refuses audit-allow-comma 'el2.audit.allow=tagged,: expected names' -e -x 'el2.audit el2.audit.allow=tagged,'
+refuses audit-allow-alone 'add el2.audit' -e -x el2.audit.allow=tagged
+refuses audit-gaps-alone 'add el2.audit' -e -x el2.audit.gaps
 refuses word-long 'has more than 63 letters' -e -x "el2.$(printf 'x%.0s' {1..64})"
 refuses no-such-cpu 'el2.nobbml3=4: expected CPUs' -e -x el2.nobbml3=4
 refuses cpu-list 'el2.nobbml3=2-1: expected CPUs' -e -x el2.nobbml3=2-1

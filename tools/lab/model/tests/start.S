@@ -123,6 +123,141 @@ mmu_is_on:
 	isb
 	ret
 
+/* For audit.h: TLBIs with DSBs where they should not be, and stores of every kind. */
+	.arch	armv8.8-a+mops
+	function tlbi_no_dsb_before
+	tlbi	vaale1is, x0
+	dsb	ish
+	isb
+	ret
+
+	function tlbi_no_dsb_behind
+	dsb	ishst
+	tlbi	vaale1is, x0
+	isb
+	ret
+
+	function tlbi_dsb_on_one_path
+	dsb	ishst
+	tlbi	vaale1is, x0
+	cbz	x1, 1f
+	dsb	ish
+1:	isb
+	ret
+
+/* As compilers place it: the DSB behind the loop comes before it in the text. */
+	function tlbi_no_dsb_before_loop
+	b	2f
+1:	dsb	ish
+	isb
+	ret
+2:	tlbi	vaale1is, x0
+	add	x0, x0, #1
+	sub	x1, x1, #1
+	cbnz	x1, 2b
+	b	1b
+
+	function tlbi_dsb_before_loop
+	dsb	ishst
+	b	2f
+1:	dsb	ish
+	isb
+	ret
+2:	tlbi	vaale1is, x0
+	add	x0, x0, #1
+	sub	x1, x1, #1
+	cbnz	x1, 2b
+	b	1b
+
+	function tlbi_dsb_of_loads
+	dsb	ishst
+	tlbi	vaale1is, x0
+	dsb	ishld
+	isb
+	ret
+
+	function tlbi_loop
+	dsb	ishst
+1:	tlbi	vaale1is, x0
+	add	x0, x0, #1
+	sub	x1, x1, #1
+	cbnz	x1, 1b
+	b	2f
+	nop
+2:	dsb	ish
+	isb
+	ret
+
+	function store_stp
+	stp	x1, x2, [x0]
+	ret
+
+	function store_pre
+	str	x1, [x0, #8]!
+	ret
+
+	function store_post
+	str	x1, [x0], #8
+	ret
+
+	function store_stp_pre
+	stp	x1, x2, [x0, #-16]!
+	ret
+
+	function store_swp
+	swpal	x1, x0, [x0]
+	ret
+
+	function store_cas
+	casal	x1, x2, [x0]
+	mov	x0, x1
+	ret
+
+	function store_casp
+	ldp	x4, x5, [x1]
+	caspal	x4, x5, x2, x3, [x0]
+	mov	x0, x4
+	ret
+
+	function store_ldset
+	ldsetal	x1, x0, [x0]
+	ret
+
+	function store_ldclr
+	ldclral	x1, x0, [x0]
+	ret
+
+	function store_xchg
+1:	ldxr	x2, [x0]
+	stlxr	w3, x1, [x0]
+	cbnz	w3, 1b
+	mov	x0, x2
+	ret
+
+	function store_word
+	str	w1, [x0], #4
+	ret
+
+	function store_zva
+	dc	zva, x0
+	ret
+
+	function store_set
+	setp	[x0]!, x2!, x1
+	setm	[x0]!, x2!, x1
+	sete	[x0]!, x2!, x1
+	ret
+
+	function store_cpy
+	cpyfp	[x0]!, [x1]!, x2!
+	cpyfm	[x0]!, [x1]!, x2!
+	cpyfe	[x0]!, [x1]!, x2!
+	ret
+
+	function the_bad_store
+	str	x1, [x0]
+	ret
+
 /* do_smc(u64 x[11]): X0 to X10 in and out. */
 	function do_smc
 	str	x0, [sp, #-16]!

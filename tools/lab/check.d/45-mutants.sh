@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Breaks the series on purpose, one small thing at a time, and sees the KUnit case that is there for it fail. A mutant that only an
-# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some.
+# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some, MUTANTS_FLAVOUR=kunit breaks a kernel of 4K pages.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -10,8 +10,10 @@ set -u
 . "$LAB/boot.sh"
 
 # Between two mutants the tree is the series again, so that only what a mutant touches is compiled.
+flavour=${MUTANTS_FLAVOUR:-lab-16k}
 spare_tree
-obj=$BUILD/obj/spare-kunit
+plain_initrd
+obj=$BUILD/obj/spare-$flavour
 
 mutant() { # NAME CASE|audit FILE PERL-EXPRESSION [MACHINE [WORDS]]
 	local name=$1 killer=$2 file=$spare/arch/arm64/$3 run=$BUILD/run/mutant-$1 out hit cases="kernel_*.$2*"
@@ -28,7 +30,7 @@ mutant() { # NAME CASE|audit FILE PERL-EXPRESSION [MACHINE [WORDS]]
 		return
 	fi
 	mv "$file.new" "$file"
-	if ! out=$("$LAB/kbuild.sh" "$spare" kunit "$obj" Image 2>&1); then
+	if ! out=$("$LAB/kbuild.sh" "$spare" "$flavour" "$obj" Image 2>&1); then
 		nok "mutant-$name" "does not build: $(tail -n 1 <<< "$out")"
 	else
 		# shellcheck disable=SC2086 # words
@@ -58,17 +60,29 @@ mutant no-ptdump-lock excluded_by_ptdump mm/collapse.c 's/!mmap_read_trylock\(&i
 mutant free-at-once grace_period mm/mmu.c 's/call_rcu\(&pt->pt_rcu_head, pgtable_free_rcu_cb\)/pgtable_free_rcu_cb(&pt->pt_rcu_head)/'
 mutant merge-invalid rule_uniform_bits mm/collapse.c 's/\tif \(!pte_valid\(__pte\(want\)\)\)\n\t\treturn KERNEL_LEAF_INVALID;\n//; s/\tif \(\(want & PTE_TYPE_MASK\) != type\)/\tif (((want ^ type) & PTE_TYPE_MASK) > PTE_VALID)/'
 mutant ignore-pxntable rule_table_attrs mm/collapse.c 's/\tif \(\(table & PMD_TABLE_PXN\) && !\(leaf & PTE_PXN\)\)\n\t\treturn KERNEL_LEAF_TABLE_ATTRS;\n//'
-mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(i = 1; i < nr; i\+\+\) \{\n\t\tptval_t val/for (i = 1; i < nr - 1; i++) {\n\t\tptval_t val/'
-mutant no-deposit deposit mm/collapse.c 's/if \(!leaf_is_default\(leaf\)\)/if (0)/'
+mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(unsigned int i = 0; i < LEAF_BATCH; i\+\+, expect/for (unsigned int i = 0; i < LEAF_BATCH - 1; i++, expect/'
+mutant trust-any-group rule_groups mm/collapse.c 's/\(READ_ONCE\(\*entries\) \^ want\) == PTE_CONT &&/((READ_ONCE(*entries) ^ want) | PTE_CONT) == PTE_CONT \&\&/'
+mutant no-deposit deposit mm/collapse.c 's/if \(!__is_lm_address\(addr\) \|\| !leaf_is_default\(leaf\)\)/if (0)/'
 mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
 mutant image-alias image_alias_stays mm/collapse.c 's/if \(!collapse_image_alias \&\&/if (0 \&\&/'
-mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
+mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse\)\n/if (0)\n/; s/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
+mutant page-in-a-group flush_after_fold mm/pageattr.c 's/if \(group_is_cont\(__ptep_get\(PTR_ALIGN_DOWN\(ptep/if (0 \&\& group_is_cont(__ptep_get(PTR_ALIGN_DOWN(ptep/'
 mutant split-for-nothing split_nothing_to_change mm/mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
 mutant alloc-under-lock split_alloc_failure mm/mmu.c 's/\t\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);/\t\t\tdown_read(&region->lock);\n\t\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\t\tup_read(&region->lock);/'
 mutant no-secondary-wait boot_repaint kernel/smp.c 's/\tlinear_map_secondary_start\(\);\n//' mixed
 mutant no-atomic-split boot_served mm/mmu.c 's/return irqs_disabled\(\) && !cpu_online\(smp_processor_id\(\)\);/return false;/'
 mutant no-realm-init boot_served kernel/rsi.c 's/\tlinear_map_realm_init\(\);\n//' 'bbml3 -R' rodata=off
 mutant realm-left-in-blocks boot_served mm/mmu.c 's/\t\tlinear_map_split_early\(\);/\t\t;/' 'nobbml3 -R' rodata=off
+mutant exec-no-collapse execmem_write_and_restore mm/init.c 's/\treturn kernel_collapse_vmap\(start, start \+ get_vm_area_size\(vm\)\);/\treturn start ? 0 : 1;/'
+mutant exec-alias-writable execmem_write_and_restore mm/pageattr.c 's/(int execmem_arch_make_rw\(unsigned long addr, int numpages\)\n\{\n)/$1\tif (!set_memory_nx(addr, numpages))\n\t\treturn set_memory_rw(addr, numpages);\n/'
+mutant exec-programs-near execmem_one_leaf mm/init.c 's/\t\tfar_start = max3/\t\tfar_start += 0 * max3/'
+mutant data-is-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_may_split\(addr\) &&\n\t       \(linear_leaf_get/\treturn 0 \&\& (linear_leaf_get/'
+mutant data-is-never-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_may_split\(addr\) &&\n\t       \(linear_leaf_get\(addr\) & attrs\) ==/\treturn 1 || (linear_leaf_get(addr) \& attrs) ==/'
+# Where a block has a table of its own.
+[ "$flavour" != kunit ] || {
+mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/(execmem_arch_collapse\(vm\) == -EAGAIN\))\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);\n\n\treturn 0;/$1\n\t\treturn 0;\n\n\treturn 0;/'
+mutant exec-pxntable execmem_half_a_block mm/mmu.c 's/ && __is_lm_address\(addr\)\)\n\t\ttableprot/)\n\t\ttableprot/'
+}
 # QEMU has no walk cache and invalidates more than it is asked to.
 mutant last-level-tlbi audit mm/collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
 }

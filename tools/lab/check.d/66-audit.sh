@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Boots under el2.audit (model/README.md): each store to the kernel's live tables, each TLBI and each write of TTBR1_EL1 is judged.
+# The unmodified base and ours, on the machines that differ in what they may do to a live map.
+#
+#	AUDIT='ours-*'             rows by name, one or more patterns
+#	AUDIT_LAB=mixed            what the guest does (default: secretmem)
+#	AUDIT_WORDS='lab.bouts=9'  more words for the command line
+#
+# build/audit-run/NAME/audit has what the auditor said, with the kernel's symbols.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+# shellcheck source=tools/lab/boot.sh
+. "$LAB/boot.sh"
+
+# shellcheck disable=SC2034 # die says it
+me=audit
+steps=${AUDIT_LAB:-secretmem}
+read -ra patterns <<< "${AUDIT:-*}"
+chosen() { # NAME
+	local p
+	for p in "${patterns[@]}"; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $1 != $p ]] || return 0
+	done
+	return 1
+}
+
+# What was audited, by the last line: audited NAME DIR WHAT LEAST
+least() {
+	local n
+	n=$(sed -nE "s/^el2: audit: .*[^0-9]([0-9]+) $3.*/\1/p; s/^el2: audit: ([0-9]+) $3.*/\1/p" "$2/lines" | head -n 1)
+	[ "${n:-0}" -ge "$4" ] || { echo "${n:-no} $3 were audited, $4 or more are expected"; return 1; }
+}
+
+row() { # NAME KERNEL MACHINE STORES RESIZES [run.sh's arguments]
+	local name=$1 kernel=$2 machine=$3 stores=$4 resizes=$5 dir=$BUILD/audit-run/$1 verdict why
+	shift 5
+	chosen "$name" || return
+	guest "$kernel"
+	verdict=$("$LAB/run.sh" -q -A -m "$machine" -c 4 -M 1024 -t 120 -o "$dir" "$@" -a "lab=$steps lab.files=2 lab.mib=8 ${AUDIT_WORDS-}" \
+		"$image" "$initrd" 2>&1 | tail -n 1)
+	case $verdict in
+	"verdict: pass "*) ;;
+	*) nok "audit-$name" "$verdict"; return ;;
+	esac
+	if ! why=$(least "$name" "$dir" stores "$stores"); then nok "audit-$name" "$why"
+	elif ! why=$(least "$name" "$dir" "TLBIs of the kernel's half" 1000); then nok "audit-$name" "$why"
+	elif ! why=$(least "$name" "$dir" "writes of TTBR1_EL1" 4); then nok "audit-$name" "$why"
+	elif ! why=$(least "$name" "$dir" resizes "$resizes"); then nok "audit-$name" "$why"
+	else ok "audit-$name"; fi
+}
+
+mkdir -p "$BUILD/audit-run" || die "$BUILD/audit-run can't be made; make room"
+# What is audited at least: stores, and how often a live mapping changes its size; never, where a CPU of the boot lacks BBML3.
+for tree in base ours; do
+	kernel=linux-lab
+	[ "$tree" = ours ] || kernel=base-lab
+	row "$tree-bbml3-plain" $kernel bbml3 10000 100
+	row "$tree-bbml3-realm" $kernel bbml3 10000 100 -R
+	row "$tree-mixed-plain" $kernel mixed 10000 100
+	row "$tree-nobbml3-plain" $kernel nobbml3 100000 0
+done
+
+# It must be able to fail: the exception that map_kernel() needs is not allowed here.
+if chosen early; then
+	guest linux-lab
+	verdict=$("$LAB/run.sh" -q -e -c 1 -M 512 -t 60 -x 'el2.audit el2.audit.allow=tagged' -o "$BUILD/audit-run/early" -a lab=none \
+		"$image" "$initrd" 2>&1 | tail -n 1)
+	case $verdict in
+	"verdict: fail (el2: FAULT audit order: "*) ok audit-sees-early ;;
+	*) nok audit-sees-early "$verdict" ;;
+	esac
+fi

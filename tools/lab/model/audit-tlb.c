@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The auditor: what TLBs and walk caches may still hold, and what a TLBI takes
+ * from them.
+ *
+ * Whatever the tables say now may be cached by every CPU that may walk them,
+ * without a record of it. A record here is of what they said before: it is made
+ * when an entry changes, and goes when the last CPU that may hold it has been
+ * told by a TLBI that is sure to drop it.
+ *
+ * Records are hashed by what one last-level table translates, and cut at its
+ * borders, so that a store looks at those around its address alone. Larger
+ * entries, of which there are few, are in one list of their own.
+ */
+#include "audit.h"
+
+#define BUCKETS		4096
+#define LARGE		BUCKETS
+#define FEW_REGIONS	64
+/* A range of changes may be that long before its TLBI: .text and .rodata in 4K pages are less. */
+#define PATIENCE	16384
+
+static struct stale pool[MAX_STALE] __attribute__((section(".noinit")));
+static u32 buckets[BUCKETS + 1], free_list, fresh, oldest = NONE, newest = NONE, last = NONE;
+u32 stale_live;
+static u32 growing;		/* records with WHY_LARGER */
+
+static u32 region_shift(void)
+{
+	return level_shift(MAX_LEVEL - 1);
+}
+
+static u32 bucket_of(u64 va)
+{
+	u64 region = va >> region_shift();
+
+	return (region ^ region >> 12) % BUCKETS;
+}
+
+void stale_init(void)
+{
+	for (u32 i = 0; i <= BUCKETS; i++)
+		buckets[i] = NONE;
+	free_list = NONE;
+}
+
+static struct stale *stale_new(const struct stale *like)
+{
+	u32 index = free_list;
+	struct stale *s;
+
+	if (index != NONE)
+		free_list = pool[index].next;
+	else if (fresh < MAX_STALE)
+		index = fresh++;
+	else
+		fail("audit: more than %u entries wait for a TLBI", MAX_STALE);
+	s = &pool[index];
+	*s = *like;
+	s->bucket = s->unit > BIT(region_shift()) ? LARGE : bucket_of(s->start);
+	s->next = buckets[s->bucket];
+	buckets[s->bucket] = index;
+	s->older = newest;
+	s->newer = NONE;
+	if (newest != NONE)
+		pool[newest].newer = index;
+	else
+		oldest = index;
+	newest = index;
+	if (++stale_live > counts.peak_stale)
+		counts.peak_stale = stale_live;
+	growing += !!(s->why & WHY_LARGER);
+	if (s->kind == STALE_TABLE)
+		table_at(s->table)->walked++;
+	return s;
+}
+
+static void stale_free(struct stale *s)
+{
+	u32 index = s - pool, *link = &buckets[s->bucket];
+
+	while (*link != index)
+		link = &pool[*link].next;
+	*link = s->next;
+	if (s->older != NONE)
+		pool[s->older].newer = s->newer;
+	else
+		oldest = s->newer;
+	if (s->newer != NONE)
+		pool[s->newer].older = s->older;
+	else
+		newest = s->older;
+	if (last == index)
+		last = NONE;
+	stale_live--;
+	growing -= !!(s->why & WHY_LARGER);
+	s->next = free_list;
+	free_list = index;
+	if (s->kind == STALE_TABLE) {
+		table_at(s->table)->walked--;
+		table_walk_done(s->table);
+	}
+}
+
+/* Does a new piece go on where the last record ends? */
+static bool extends(const struct stale *s, const struct stale *piece)
+{
+	return s->end == piece->start && s->unit == piece->unit && s->kind == piece->kind &&
+	       s->level == piece->level && s->limits == piece->limits && s->cpus == piece->cpus &&
+	       s->why == piece->why && !s->passed && s->who.thread == piece->who.thread &&
+	       s->start >> region_shift() == piece->start >> region_shift() &&
+	       s->old + (s->end - s->start) == piece->old;
+}
+
+/* Does @s say this already? */
+static bool says_already(struct stale *s, const struct stale *piece)
+{
+	return s->kind == piece->kind && s->start == piece->start && s->end == piece->end &&
+	       s->unit == piece->unit && s->level == piece->level;
+}
+
+static void stale_add(struct stale *piece)
+{
+	/* A group, once for each of its entries that change. */
+	if (piece->kind == STALE_LEAF && piece->unit > level_span(piece->level)) {
+		u32 index = buckets[piece->unit > BIT(region_shift()) ? LARGE : bucket_of(piece->start)];
+
+		for (; index != NONE; index = pool[index].next) {
+			if (says_already(&pool[index], piece)) {
+				pool[index].cpus |= piece->cpus;
+				growing += !!(piece->why & ~pool[index].why & WHY_LARGER);
+				pool[index].why |= piece->why;
+				pool[index].who = piece->who;
+				return;
+			}
+		}
+	} else if (piece->kind == STALE_LEAF && last != NONE && extends(&pool[last], piece)) {
+		pool[last].end = piece->end;
+		pool[last].who = piece->who;
+		return;
+	}
+	last = stale_new(piece) - pool;
+}
+
+/**
+ * stale_leaf() - leaves changed that may be cached
+ * @va: the first address
+ * @size: bytes
+ * @unit: what one TLB entry covers: an entry's span, or its contiguous group
+ * @old: the first descriptor
+ * @level: theirs
+ * @limits: what the tables above took away
+ * @cpus: who may hold them
+ * @why: WHY_ bits
+ * @who: who did it
+ */
+void stale_leaf(u64 va, u64 size, u64 unit, u64 old, int level, u8 limits, u32 cpus, u8 why,
+		const struct who *who)
+{
+	u64 region = BIT(region_shift());
+
+	while (cpus && size) {
+		u64 part = size;
+
+		if (unit <= region && part > region - (va & (region - 1)))
+			part = region - (va & (region - 1));
+		stale_add(&(struct stale){
+			.start = va, .end = va + part, .unit = unit, .old = old, .kind = STALE_LEAF,
+			.level = level, .limits = limits, .cpus = cpus, .why = why, .who = *who,
+			.table = NONE,
+		});
+		va += part;
+		old += part;
+		size -= part;
+	}
+}
+
+/* A table entry changed: walk caches may hold the pointer to @table. */
+void stale_table(u64 va, u64 size, u64 old, int level, u32 cpus, struct table *table,
+		 const struct who *who)
+{
+	if (!cpus)
+		return;
+	stale_new(&(struct stale){
+		.start = va, .end = va + size, .unit = size, .old = old, .kind = STALE_TABLE,
+		.level = level, .cpus = cpus, .why = WHY_LARGER, .who = *who, .table = table_index(table),
+	});
+}
+
+static bool overlaps(const struct stale *s, u64 va, u64 size)
+{
+	return s->start - va < size || va - s->start < s->end - s->start;
+}
+
+/**
+ * stale_each() - look at the records of a range
+ * @va: its start
+ * @size: bytes, not 0
+ * @fn: may free the record that it is given, and add others
+ * @context: for @fn
+ */
+void stale_each(u64 va, u64 size, void (*fn)(struct stale *s, void *context), void *context)
+{
+	u64 shift = region_shift(), first = va >> shift, count = ((va + size - 1) >> shift) - first + 1;
+	u32 index, next;
+
+	if (!stale_live)
+		return;
+	if (count > FEW_REGIONS) {
+		for (index = oldest; index != NONE; index = next) {
+			next = pool[index].newer;
+			if (overlaps(&pool[index], va, size))
+				fn(&pool[index], context);
+		}
+		return;
+	}
+	for (u64 i = 0; i < count; i++) {
+		for (index = buckets[bucket_of((first + i) << shift)]; index != NONE; index = next) {
+			next = pool[index].next;
+			if (pool[index].start >> shift == first + i && overlaps(&pool[index], va, size))
+				fn(&pool[index], context);
+		}
+	}
+	for (index = buckets[LARGE]; index != NONE; index = next) {
+		next = pool[index].next;
+		if (overlaps(&pool[index], va, size))
+			fn(&pool[index], context);
+	}
+}
+
+/* CPUs that are off hold nothing. */
+void stale_forget_cpus(u32 cpus)
+{
+	u32 next;
+
+	for (u32 index = oldest; index != NONE; index = next) {
+		next = pool[index].newer;
+		pool[index].cpus &= ~cpus;
+		if (!pool[index].cpus)
+			stale_free(&pool[index]);
+	}
+}
+
+/**
+ * struct tlbi - what one does
+ * @start: the addresses,
+ * @size: bytes
+ * @all: every address
+ * @last_level: not the walk caches
+ * @asid: entries of one ASID and global ones alone
+ * @ttl: the level it is confined to, or -1
+ * @cpus: whose
+ * @local: not broadcast
+ * @stored: it drops what its own CPU changed
+ */
+struct tlbi {
+	u64 start, size;
+	bool all, last_level, asid, local, stored;
+	int ttl;
+	u32 cpus, cpu;
+};
+
+static void apply(struct stale *s, void *context)
+{
+	struct tlbi *t = context;
+	struct stale whole = *s;
+	u64 start, end;
+
+	if (!(s->cpus & t->cpus))
+		return;
+	if (s->kind == STALE_TABLE) {
+		/* The hint is the level of the leaf: the pointer is above it. */
+		if (t->last_level || (t->ttl >= 0 && t->ttl <= s->level))
+			return;
+		start = s->start;
+		end = s->end;
+	} else {
+		if (t->ttl >= 0 && t->ttl != s->level)
+			return;
+		/* Which ASID it is of nobody noted. */
+		if (t->asid && (s->old & S1_NG))
+			return;
+		start = s->start;
+		end = s->end;
+		if (!t->all) {
+			u64 first = t->start & ~(s->unit - 1);
+			u64 behind = ((t->start + t->size - 1) & ~(s->unit - 1)) + s->unit;
+
+			if (first - start < end - start)
+				start = first;
+			if (behind - s->start < end - s->start)
+				end = behind;
+		}
+	}
+	if (s->who.cpu == t->cpu)
+		t->stored = true;
+
+	/* What is before, what it drops, what is behind. */
+	if (whole.end > end) {
+		struct stale rest = whole;
+
+		rest.start = end;
+		rest.old += end - whole.start;
+		stale_new(&rest);
+	}
+	if (whole.cpus & ~t->cpus) {
+		struct stale rest = whole;
+
+		rest.start = start;
+		rest.end = end;
+		rest.old += start - whole.start;
+		rest.cpus &= ~t->cpus;
+		if (start == whole.start) {
+			s->cpus = rest.cpus;
+			s->end = end;
+			return;
+		}
+		stale_new(&rest);
+	}
+	if (start > whole.start)
+		s->end = start;
+	else
+		stale_free(s);
+}
+
+/* By CRm and Op2; each is done at EL2 as it is, for EL1 and the guest's VMID. */
+#define TLBI(crm, op2)							\
+	case (crm) * 8 + (op2):						\
+		asm volatile("sys #0, c8, c" #crm ", #" #op2 ", %0" : : "r" (argument) : "memory"); \
+		break;
+#define TLBI_ROW(crm)	TLBI(crm, 0) TLBI(crm, 1) TLBI(crm, 2) TLBI(crm, 3) TLBI(crm, 5) TLBI(crm, 7)
+#define TLBI_RANGE(crm)	TLBI(crm, 1) TLBI(crm, 3) TLBI(crm, 5) TLBI(crm, 7)
+
+static void do_tlbi(const struct regs *regs, u32 crm, u32 op2, u64 argument)
+{
+	switch (crm * 8 + op2) {
+	TLBI_ROW(1)
+	TLBI_ROW(3)
+	TLBI_ROW(7)
+	TLBI_RANGE(2)
+	TLBI_RANGE(5)
+	TLBI_RANGE(6)
+	default:
+		fail("cpu %u: a TLBI that the model does not know (CRm %u, Op2 %u, pc 0x%lx)",
+		     this_cpu()->index, crm, op2, regs->pc);
+	}
+}
+
+static u64 sign_extend(u64 value, u32 bits)
+{
+	return (u64)((long)(value << (64 - bits)) >> (64 - bits));
+}
+
+/* TG as TLBIs have it: 1 is 4K, 2 is 16K, 3 is 64K. */
+static bool is_granule(u32 tg)
+{
+	return tg == (geo.page_shift - 10) / 2;
+}
+
+/* Return: false if it drops nothing that we keep a record of. */
+static bool decode(u32 crm, u32 op2, u64 argument, struct tlbi *t)
+{
+	t->local = crm == 7 || crm == 6;
+	t->cpus = t->local ? BIT(t->cpu) : 0xff;
+	t->ttl = -1;
+	t->last_level = op2 == 5 || op2 == 7;
+	t->asid = op2 == 1 || op2 == 5;
+	if (op2 == 0) {
+		t->all = true;
+		return true;
+	}
+	if (op2 == 2) /* ASIDE1: global entries stay */
+		return false;
+	if (crm == 2 || crm == 5 || crm == 6) {
+		u32 scale = BITS(argument, 45, 44), num = BITS(argument, 43, 39);
+
+		t->start = sign_extend(BITS(argument, 36, 0), 37) << (geo.lpa ? 16 : geo.page_shift);
+		t->size = (u64)(num + 1) << (5 * scale + 1 + geo.page_shift);
+		if (BITS(argument, 38, 37))
+			t->ttl = BITS(argument, 38, 37);
+		if (!is_granule(BITS(argument, 47, 46)))
+			return false;
+	} else {
+		u32 ttl = BITS(argument, 47, 44);
+
+		t->start = sign_extend(BITS(argument, 43, 0), 44) << 12;
+		t->start &= ~(BIT(geo.page_shift) - 1);
+		t->size = BIT(geo.page_shift);
+		if (ttl >> 2 && !is_granule(ttl >> 2))
+			return false;
+		if (ttl >> 2 && (ttl & 3))
+			t->ttl = ttl & 3;
+	}
+	return t->start >> 63;
+}
+
+/* What this thread made larger and has not dropped by the time that its TLBI is done. */
+static void passed(const struct who *who)
+{
+	if (!growing)
+		return;
+	for (u32 index = oldest; index != NONE; index = pool[index].newer) {
+		if ((pool[index].why & WHY_LARGER) && pool[index].who.thread == who->thread)
+			pool[index].passed = true;
+	}
+}
+
+/**
+ * audit_tlbi() - a TLBI of the guest
+ * @regs: its registers
+ * @esr: ESR_EL2
+ * @argument: Xt
+ */
+void audit_tlbi(struct regs *regs, u64 esr, u64 argument)
+{
+	u32 crm = ISS_MSR_CRm(esr), op2 = ISS_MSR_Op2(esr);
+	struct tlbi t = { .cpu = this_cpu()->index };
+	struct who who;
+	const char *why;
+
+	do_tlbi(regs, crm, op2, argument);
+
+	lock(&audit_lock);
+	/* Before there are tables, nothing is known of the page size. */
+	if (!geo.tcr || !decode(crm, op2, argument, &t)) {
+		counts.user_tlbis++;
+		unlock(&audit_lock);
+		return;
+	}
+	counts.tlbis++;
+	translate_forget();
+	who_init(&who, regs);
+	who.event = ++counts.events;
+	if (t.all) {
+		stale_check(PATIENCE, false);
+		t.start = 0;
+		t.size = ~0UL;
+	} else {
+		groups_settled(t.start, t.start + t.size, &who);
+	}
+	stale_each(t.start, t.size, apply, &t);
+	passed(&who);
+	if (t.all)
+		roots_forget(t.cpus);
+	if (t.stored) {
+		/* Before other CPUs run there is one TLBI in map_kernel() that has no DSB behind it. */
+		bool early = (machine.audit_allow & ALLOW_EARLY) && t.all && t.local &&
+			     cpus_active() == BIT(t.cpu);
+
+		why = barrier_missing(regs->pc, audit_stored[t.cpu], regs->x[30], true, t.local);
+		if (why)
+			violation(RULE_ORDER, t.start, 0, 0, 0, 0, t.cpus, &who, why,
+				  "DSB ISHST between the last store to a table and the TLBI");
+		why = early ? NULL : barrier_missing(regs->pc, 0, 0, false, t.local);
+		if (why)
+			violation(RULE_ORDER, t.start, 0, 0, 0, 0, t.cpus, &who, why,
+				  "DSB ISH behind the TLBI, on every path");
+	}
+	unlock(&audit_lock);
+}
+
+/* Addresses that Linux keeps its linear map at: nothing there is invalidated lazily. */
+bool in_linear_map(u64 va)
+{
+	u32 bits = geo.va_bits > 48 ? 48 : geo.va_bits;
+
+	return va < -BIT(bits - 1);
+}
+
+/* Is one stale leaf of a record a fault? */
+static bool check_leaf(const struct stale *s, u64 va, bool at_end)
+{
+	u64 old = s->old + (va - s->start), now;
+	u8 limits, more;
+	bool live;
+	int level;
+
+	now = lookup(va, &level, &limits, &live);
+	if (!live)
+		return false;
+	if (!desc_is_leaf(now, level)) {
+		if (!in_linear_map(va)) {
+			counts.lazy += at_end;
+			return false;
+		}
+		violation(RULE_STALE, va, s->level, old, level, now, s->cpus, &s->who,
+			  at_end ? "made invalid, and at the end still cacheable" :
+				   "made invalid, and long after still cacheable",
+			  "a TLBI for it by whoever stored");
+		return true;
+	}
+	more = rights(old, s->limits) & ~rights(now, limits);
+	if (more)
+		violation(RULE_STALE, va, s->level, old, level, now, s->cpus, &s->who,
+			  more & (RIGHT_W | RIGHT_U) ? "what may be cached permits more accesses" :
+						       "what may be cached may be executed",
+			  "a TLBI for it by whoever stored");
+	else if ((s->why & WHY_LARGER) || (at_end && (s->why & WHY_SMALLER)))
+		violation(RULE_STALE, va, s->level, old, level, now, s->cpus, &s->who,
+			  s->why & WHY_LARGER ? "an entry of what was made larger may still be cached" :
+						"an entry of what was made smaller may still be cached",
+			  "a TLBI of the right kind, level and range");
+	else
+		return false;
+	return true;
+}
+
+static bool check(struct stale *s, bool at_end)
+{
+	u64 step = s->unit < s->end - s->start ? s->unit : s->end - s->start;
+	bool bad = s->kind == STALE_TABLE, live;
+	int level;
+	u8 limits;
+	u64 now;
+
+	if (bad) {
+		now = lookup(s->start, &level, &limits, &live);
+		violation(RULE_WALK, s->start, s->level, s->old, level, now, s->cpus, &s->who,
+			  "walk caches may still point to the table that was here",
+			  "a TLBI that is not the last-level form, for an address that it mapped");
+	} else {
+		for (u64 va = s->start; va != s->end && !bad; va += step)
+			bad = check_leaf(s, va, at_end);
+	}
+	if (bad)
+		stale_free(s);
+	return bad;
+}
+
+/**
+ * stale_moved_on() - a thread stores to a table
+ * @who: it
+ *
+ * What it made larger before its last TLBI should be gone: a later TLBI of
+ * everything, by somebody else, would hide that it never was dropped.
+ */
+void stale_moved_on(const struct who *who)
+{
+	u32 next;
+
+	if (!growing)
+		return;
+	for (u32 index = oldest; index != NONE; index = next) {
+		next = pool[index].newer;
+		if (pool[index].passed && pool[index].who.thread == who->thread)
+			check(&pool[index], false);
+	}
+}
+
+const struct stale *stale_of_table(const struct table *table)
+{
+	for (u32 index = oldest; index != NONE; index = pool[index].newer) {
+		if (pool[index].kind == STALE_TABLE && pool[index].table == table_index(table))
+			return &pool[index];
+	}
+	return NULL;
+}
+
+/**
+ * stale_check() - is there something that should have been invalidated?
+ * @older_than: by so many events
+ * @at_end: nothing more will come; also for what is no hurry
+ *
+ * What is said once is forgotten.
+ */
+void stale_check(u64 older_than, bool at_end)
+{
+	u32 next;
+
+	for (u32 index = oldest; index != NONE; index = next) {
+		next = pool[index].newer;
+		if (counts.events - pool[index].who.event > older_than)
+			check(&pool[index], at_end);
+	}
+}
