@@ -20,11 +20,11 @@
 #include "../kernel_leaf.h"
 
 /* Changes to try. */
-static const struct kernel_leaf_change to_ro = {
+static const struct kernel_leaf_change __maybe_unused to_ro = {
 	.set_mask = { PTE_RDONLY }, .clear_mask = { PTE_WRITE },
 };
 
-static const struct kernel_leaf_change to_rw = {
+static const struct kernel_leaf_change __maybe_unused to_rw = {
 	.set_mask = { PTE_WRITE }, .clear_mask = { PTE_RDONLY },
 };
 
