@@ -2,18 +2,12 @@
 # shellcheck shell=bash
 # For the steps that boot: sourced behind lib.sh.
 
-# guest TREE-FLAVOUR: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd. That of
-# the spare tree is a copy, since mutants are made in its folder.
+# guest TREE-FLAVOUR: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd.
 guest() {
 	local obj=$BUILD/obj/$1 out=$BUILD/guest/$1
-	[[ $1 != spare-* ]] || spare_tree
 	"$LAB/kbuild.sh" "$BUILD/${1%%-*}" "${1#*-}" "$obj" || exit
 	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out" || die "the guest of $1 does not build"
 	image=$obj/arch/arm64/boot/Image initrd=$out/initrd.cpio.gz
-	[[ $1 = spare-* ]] || return 0
-	cmp -s "$image" "$out/Image" || { cp "$image" "$out/Image.new" && mv "$out/Image.new" "$out/Image"; } || die "$out can't be written; make room"
-	image=$out/Image
-	exec 7>&-
 }
 
 # boot NAME [run.sh's arguments]: one boot, one result; the console stays in $BUILD/run/NAME.
@@ -45,8 +39,8 @@ worktree() {
 	git -C "$1" reset -q --hard && git -C "$1" checkout -q --detach "$2" || die "$1 can't be reset; remove it"
 }
 
-# The tree whose files may be broken on purpose, put back to the series. Mutants are made in it, and one of the kernels that KUnit
-# and the matrix boot is built from it, so that the two share their objects; who has it has it alone until descriptor 7 is closed.
+# The tree whose files may be broken on purpose, put back to the series. Mutants are made in it, and the kernel that is KUnit's alone
+# is built from it, so that the two share their objects; who has it has it alone until descriptor 7 is closed.
 spare_tree() {
 	spare=$BUILD/spare
 	exec 7> "$BUILD/.spare-lock" || die "$BUILD can't be written; choose another folder with O="

@@ -25,29 +25,32 @@ suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be ther
 	fi
 }
 
-# 16K pages (in the kernel that the mutants are made of), 4K with four levels, 64K, and 4K with five under KASAN and lockdep.
-for flavour in ${KUNIT_FLAVOURS:-lab-16k lab lab-64k debug}; do
+# 4K pages with five levels (in the kernel that mutants are made of), then with four, and the granules of the boot matrix's corners.
+for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
 	# guest() ends what it is called in.
-	( kernel=linux-$flavour
-	[ "$flavour" != lab-16k ] || kernel="spare-lab-16k"
-	case $flavour in
-	kunit*) # KUnit alone
+	( case $flavour in
+	kunit*) # KUnit alone; a copy of the Image, since mutants take its place
 		plain_initrd
-		image=$BUILD/obj/$kernel/arch/arm64/boot/Image
-		"$LAB/kbuild.sh" "$TREE" "$flavour" "$BUILD/obj/$kernel" Image || exit
+		spare_tree
+		image=$BUILD/guest/plain/Image-$flavour
+		"$LAB/kbuild.sh" "$spare" "$flavour" "$BUILD/obj/spare-$flavour" Image || exit
+		cp "$BUILD/obj/spare-$flavour/arch/arm64/boot/Image" "$image" || die "$image can't be written; make room"
+		exec 7>&-
 		;;
-	*) guest "$kernel" ;;
+	*) guest "linux-$flavour" ;;
 	esac
-	# Above 4K pages there is no PUD leaf, and a PMD may map more than the machine has.
-	skip=none
-	[[ $flavour != lab-*k ]] || skip='vmalloc_walk_(huge|block_pud|replace_pud)'
+	# The lab's kernels allocate no contiguous gigabyte; KUnit's own does. Above 4K pages there is no PUD leaf, a PMD may map more
+	# than the machine has, and execmem's blocks are contiguous groups.
+	pud='vmalloc_walk_(block_pud|replace_pud)' skip=none
+	[ "$flavour" != lab ] || skip=$pud
+	[[ $flavour != lab-*k ]] || skip='vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)'
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0
-	suites kunit-1cpu 'prepare|starting|online' -m bbml3 -c 1 -M 4096
+	suites kunit-1cpu "prepare|starting|online|$pud" -m bbml3 -c 1 -M 4096
 	suites kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
 	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"
-	suites kunit-pages-first none -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 lab=none linear_map=pages"
+	suites kunit-pages-first "$pud" -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 lab=none linear_map=pages"
 	suites kunit-mixed any -m mixed -c 4 -M 2048
 	) || nok "kunit-$flavour" "does not build"
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Breaks the series on purpose, one small thing at a time, and sees the KUnit case that is there for it fail. A mutant that only an
-# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some, MUTANTS_FLAVOUR=kunit breaks a kernel of 4K pages.
+# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some; MUTANTS_FLAVOUR=lab-16k breaks a kernel of 16K pages.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -10,7 +10,7 @@ set -u
 . "$LAB/boot.sh"
 
 # Between two mutants the tree is the series again, so that only what a mutant touches is compiled.
-flavour=${MUTANTS_FLAVOUR:-lab-16k}
+flavour=${MUTANTS_FLAVOUR:-kunit}
 spare_tree
 plain_initrd
 obj=$BUILD/obj/spare-$flavour

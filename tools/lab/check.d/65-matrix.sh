@@ -107,7 +107,6 @@ kernel_of() { # sets kernel: the tree and the flavour of a row, as boot.sh names
 	kernel=linux-lab
 	[ "$tree" = ours ] || kernel=base-lab
 	[[ ! $corner =~ k$ ]] || kernel+=-$corner
-	[ "$kernel" != linux-lab-16k ] || kernel="spare-lab-16k" # the same, built once for this and for the mutants
 }
 
 # judge_tables DIR: the dump after boot by the mode, the one at the end too where the map is to be as it was.
