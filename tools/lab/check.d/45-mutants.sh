@@ -80,7 +80,7 @@ mutant data-is-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_ma
 mutant data-is-never-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_may_split\(addr\) &&\n\t       \(linear_leaf_get\(addr\) & attrs\) ==/\treturn 1 || (linear_leaf_get(addr) \& attrs) ==/'
 # Where a block has a table of its own.
 [ "$flavour" != kunit ] || {
-mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/(execmem_arch_collapse\(vm\) == -EAGAIN\))\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);\n\n\treturn 0;/$1\n\t\treturn 0;\n\n\treturn 0;/'
+mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/if \(execmem_arch_collapse\(vm\) == -EAGAIN\)\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);/execmem_arch_collapse(vm);/'
 mutant exec-pxntable execmem_half_a_block mm/mmu.c 's/ && __is_lm_address\(addr\)\)\n\t\ttableprot/)\n\t\ttableprot/'
 }
 # QEMU has no walk cache and invalidates more than it is asked to.

@@ -11,7 +11,8 @@ make_build
 scratch_tmp
 
 out=$BUILD/model
-make -s -C "$LAB/model" OUT="$out" || die "the model does not build"
+mkdir -p "$out"
+flock "$out" make -s -C "$LAB/model" OUT="$out" || die "the model does not build"
 if ! why=$(make -s -C "$LAB/model" OUT="$TMP/out" 2>&1); then nok builds "$(tail -n 1 <<< "$why")"
 elif [ -n "$why" ]; then nok builds "$(head -n 1 <<< "$why")"
 else ok builds; fi
