@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Not among the steps of make check yet: its thresholds have not been run on these kernels. LAB, BUILD and J as check.sh sets them.
+# The measurements of `make bench`, in short: the model of TLBs agrees with QEMU and says the same twice, a healed linear map costs no
+# more walks and tables than one that was never split, and no change of permissions costs more instructions than when this was written.
+set -u
+# shellcheck source=tools/lab/lib.sh
+. "$LAB/lib.sh"
+# shellcheck source=tools/lab/boot.sh
+. "$LAB/boot.sh"
+
+guest linux-lab
+scratch_tmp
+churn='lab.rounds=1 lab.files=20 lab.mib=16 lab.stride=1 lab.heal_ms=2000'
+
+# model NAME WORK [MODEL]: one boot; its report is $TMP/NAME
+model() {
+	why=$("$LAB/bench-tlb.sh" "$TMP/$1" "${3-}" "lab.bench=$2 $churn" -o "$BUILD/run/bench-$1" -M 1024 -t 300 "$image" "$initrd" 2>&1)
+}
+
+# field REPORT LINE NAME: a number of the line that begins so
+field() { sed -n "s/^$2 .*\b$3=\([0-9]*\).*/\1/p" "$1" | head -n 1; }
+
+# The walks of the kernel are to come back, and not to have stayed away: without a cost there is nothing to heal.
+healed() { # NAME
+	local r=$TMP/$1 fresh churned now tables after
+	fresh=$(field "$r" phase=fresh walks) churned=$(field "$r" phase=churned walks) now=$(field "$r" phase=healed walks)
+	tables=$(($(field "$r" 'map at=fresh' tables) + $(field "$r" 'map at=fresh' other_tables)))
+	after=$(($(field "$r" 'map at=healed' tables) + $(field "$r" 'map at=healed' other_tables)))
+	note "$1: $fresh walks, $churned after churn, $now when healed; $tables tables, $after when healed"
+	if [ $((churned - fresh)) -lt 1000 ]; then nok "bench-$1-walks" "no more than $churned walks after churn: nothing was split"
+	elif [ $((now * 100)) -gt $((fresh * 102 + 3200)) ]; then nok "bench-$1-walks" "$now walks when healed, $fresh at first"
+	else ok "bench-$1-walks"; fi
+	# A table page of vmalloc space stays for good, for what is mapped there next.
+	if [ $((after * 100)) -gt $((tables * 102 + 400)) ]; then nok "bench-$1-tables" "$after table pages when healed, $tables at first"
+	else ok "bench-$1-tables"; fi
+}
+
+# The model forgets what a TLBI takes away, and nothing else: walks, and entries read for them, of 64 pages of which 8 were
+# invalidated. With the walk caches' entries gone the first walk reads four tables instead of one.
+if model tlbi tlbi check=all; then
+	while read -r op walks refs; do
+		part=$(grep "^part=$op region=vmalloc leaf=4K " "$TMP/tlbi")
+		# shellcheck disable=SC2053 # refs may be a pattern
+		if [[ $part = *" walks=$walks refs="$refs ]]; then ok "bench-tlbi-$op"
+		else nok "bench-tlbi-$op" "walks=$walks refs=$refs are expected: ${part:-no such phase}"; fi
+	done <<-EXPECTED
+		none 0 0
+		vaae1is 8 11
+		vaale1is 8 8
+		vaae1isnxs 8 11
+		vae1is 8 11
+		aside1is 0 0
+		vmalle1is 65 *
+		rvaae1is 8 11
+		rvaale1is 8 8
+	EXPECTED
+else
+	nok bench-tlbi "$why"
+fi
+
+if model pread pread; then
+	ok bench-pread
+	healed pread
+	if ! model again pread; then nok bench-twice "$why"
+	elif cmp -s "$TMP/pread" "$TMP/again"; then ok bench-twice
+	else nok bench-twice "two runs differ: $(diff "$TMP/pread" "$TMP/again" | sed -n 2p)"; fi
+else
+	nok bench-pread "$why"
+fi
+if model stat stat; then
+	ok bench-stat
+	healed stat
+else
+	nok bench-stat "$why"
+fi
+
+# Instructions of one change of permissions, on average. Less is better: then lower the number here.
+if model cost cost; then
+	while read -r name limit; do
+		mean=$(sed -n "s/^lab_cost: $name n=.* mean=\([0-9]*\).*/\1/p" "$BUILD/run/bench-cost/lines")
+		if [ "${mean:-0}" -gt 0 ] && [ "$mean" -le "$limit" ]; then ok "bench-cost-$name"
+		else nok "bench-cost-$name" "${mean:-no} instructions, at most $limit are expected"; fi
+	done <<-LIMITS
+		first_change 5070
+		first_restore 510
+		change 325
+		restore 385
+		row_change 2000
+		row_restore 385
+		set_memory_ro 5360
+		set_memory_rw 5360
+	LIMITS
+else
+	nok bench-cost "$why"
+fi
+
+# What is wrong is said in one line.
+refused() { # NAME WORDS COMMAND...
+	local name=$1 words=$2 said
+	shift 2
+	if said=$("$@" 2>&1); then nok "$name" "was taken"
+	elif [ "$(wc -l <<< "$said")" = 1 ] && [[ $said = *"$words"* ]]; then ok "$name"
+	else nok "$name" "$said"; fi
+}
+refused bench-core 'core=x1: n1, v2, n3 or ampereone is expected' "$LAB/bench-tlb.sh" "$TMP/none" core=x1 '' -M 1024 "$image" "$initrd"
+refused bench-l2 'l2=1000x3: ' "$LAB/bench-tlb.sh" "$TMP/none" l2=1000x3 '' -M 1024 "$image" "$initrd"
+refused bench-image 'no such Image' "$LAB/bench-tlb.sh" "$TMP/none" '' '' -M 1024 "$TMP/Image" "$initrd"
+COUNT_PROBES=no_such_function refused bench-probe 'there is no function no_such_function' "$LAB/count.sh" -M 1024 "$image" "$initrd"
+refused bench-obj 'make bench builds it' "$LAB/bench.sh" "$TMP/a" "$TMP/b" "$TMP/out"
+[ ! -e "$TMP/none" ] || nok bench-none "a report of a run that was refused"
