@@ -21,7 +21,7 @@ qemu_ok() { local v; v=$(qemu_major); [ -n "$v" ] && [ "$v" -ge "$QEMU_MIN" ]; }
 look() {
 	missing=()
 	need bc bc; need bison bison; need flex flex; need cpio cpio; need kmod modprobe depmod; need xz-utils xz
-	need git git; need make make; need gcc gcc; need python3 python3; need perl perl; need curl curl; need sparse sparse
+	need git git; need make make; need gcc gcc; need python3 python3; need perl perl; need curl curl; need sparse sparse; need spin spin
 	need libc6-dev ldd; need binutils ar; need util-linux flock; need e2fsprogs mke2fs debugfs; need gzip gzip
 	header libc6-dev stdio.h; header libssl-dev openssl/ssl.h; header libelf-dev gelf.h
 	if [ -n "${CROSS_COMPILE-}" ]; then

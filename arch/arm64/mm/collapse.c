@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Live collapse of kernel leaf mappings in the linear map.
+ * Live collapse of kernel leaf mappings: in the linear map, and in an area of
+ * vmalloc space where its owner asks for it.
  *
  * A permission change splits the leaf that it hits (mmu.c). Once every entry of
  * the table that the split made has the same attributes again, the table says
