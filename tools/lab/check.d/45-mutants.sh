@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Breaks the series on purpose, one small thing at a time, and sees the KUnit case that is there for it fail. A mutant that only an
-# audit of the hardware's rules would see is named as one, and must pass: if it does not, it has found its test. MUTANTS= chooses some; MUTANTS_FLAVOUR=lab-16k breaks a kernel of 16K pages.
+# Breaks the series on purpose, one small thing at a time, and sees what is there for it find it: a KUnit case, or where QEMU lets it
+# pass, a rule of the auditor that looks on while the suites run (model/README.md). The kernel as it is must break no rule.
+#
+#	MUTANTS='no-tlbi'          some of them
+#	MUTANTS_FLAVOUR=lab-16k    of a kernel with 16K pages
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -15,15 +18,24 @@ spare_tree
 plain_initrd
 obj=$BUILD/obj/spare-$flavour
 
-mutant() { # NAME CASE|audit FILE PERL-EXPRESSION [MACHINE [WORDS]]
-	local name=$1 killer=$2 file=$spare/arch/arm64/$3 run=$BUILD/run/mutant-$1 out hit cases="kernel_*.$2*"
-	[ "$killer" != audit ] || cases='kernel_*'
-	mkdir -p "$BUILD/run"
+# suites NAME CASES [MACHINE [WORDS [OPTIONS]]]: boots what was built, and leaves what failed in $hit
+suites() {
+	local run=$BUILD/run/mutant-$1 options=()
+	read -ra options <<< "-m ${3:-bbml3} ${5-}"
+	"$LAB/run.sh" -q -t 120 -c 4 -M 4096 -a "kunit.enable=1 kunit.filter_glob=$2 lab=none ${4-}" -o "$run" "${options[@]}" \
+		"$obj/arch/arm64/boot/Image" "$initrd" > "$run.verdict" 2>&1
+	# Hundreds of failed expectations may run into each other on the console.
+	hit=$(sed -nE 's/^.*not ok [0-9]* ([a-z_]*)$/\1/p; s/^.*el2: FAULT audit ([a-z]+): .*/\1/p' "$run/lines" 2>/dev/null | awk '!seen[$0]++' | xargs)
+	hit=${hit:-$(tail -n 1 "$run.verdict")}
+}
+
+mutant() { # NAME CASE|audit:RULE FILE PERL-EXPRESSION [MACHINE [WORDS]]
+	local name=$1 killer=$2 file=$spare/arch/arm64/$3 out hit cases="kernel_*.$2*" audit=''
+	[ -z "${MUTANTS-}" ] || [[ " $MUTANTS " = *" $name "* ]] || return 0
+	case $killer in
+	audit:*) killer=${killer#audit:} cases='kernel_*' audit=-A ;;
+	esac
 	perl -0pe "$4" "$file" > "$file.new"
-	if [ -n "${MUTANTS-}" ] && [[ " $MUTANTS " != *" $name "* ]]; then
-		rm -f "$file.new"
-		return
-	fi
 	if cmp -s "$file" "$file.new"; then
 		rm -f "$file.new"
 		nok "mutant-$name" "does not apply to arch/arm64/$3 any more"
@@ -33,21 +45,18 @@ mutant() { # NAME CASE|audit FILE PERL-EXPRESSION [MACHINE [WORDS]]
 	if ! out=$("$LAB/kbuild.sh" "$spare" "$flavour" "$obj" Image 2>&1); then
 		nok "mutant-$name" "does not build: $(tail -n 1 <<< "$out")"
 	else
-		# shellcheck disable=SC2086 # words
-		"$LAB/run.sh" -q -t 60 -m ${5:-bbml3} -c 4 -M 4096 -a "kunit.enable=1 kunit.filter_glob=$cases lab=none ${6-}" -o "$run" \
-			"$obj/arch/arm64/boot/Image" "$initrd" > "$run.verdict" 2>&1
-		# Hundreds of failed expectations may run into each other on the console.
-		hit=$(sed -n 's/^.*not ok [0-9]* \([a-z_]*\)$/\1/p' "$run/lines" | xargs)
-		if [ "$killer" = audit ]; then
-			if [ -z "$hit" ]; then ok "mutant-$name-lives-until-the-audit"; else nok "mutant-$name" "now killed by $hit; name it as its test"; fi
-		elif [[ " $hit " == *" $killer "* ]]; then
-			ok "mutant-$name"
-		else
-			nok "mutant-$name" "not killed by $killer (${hit:-nothing failed}; $(tail -n 1 "$run.verdict"))"
-		fi
+		suites "$name" "$cases" "${5-}" "${6-}" "$audit"
+		if [[ " $hit " == *" $killer "* ]]; then ok "mutant-$name"; else nok "mutant-$name" "not killed by $killer: $hit"; fi
 	fi
 	git -C "$spare" checkout -q -- "arch/arm64/$3"
 }
+
+mkdir -p "$BUILD/run" || die "$BUILD/run can't be made; make room"
+if [ -z "${MUTANTS-}" ]; then
+	"$LAB/kbuild.sh" "$spare" "$flavour" "$obj" Image > /dev/null || { nok mutant-none "the series does not build"; exit; }
+	suites none 'kernel_*' '' '' -A
+	if [[ $hit = 'verdict: pass '* ]]; then ok mutant-none; else nok mutant-none "without a mutant: $hit"; fi
+fi
 
 # shellcheck disable=SC2016
 {
@@ -83,6 +92,19 @@ mutant data-is-never-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_l
 mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/if \(execmem_arch_collapse\(vm\) == -EAGAIN\)\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);/execmem_arch_collapse(vm);/'
 mutant exec-pxntable execmem_half_a_block mm/mmu.c 's/ && __is_lm_address\(addr\)\)\n\t\ttableprot/)\n\t\ttableprot/'
 }
-# QEMU has no walk cache and invalidates more than it is asked to.
-mutant last-level-tlbi audit mm/collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
+# QEMU has no walk cache, invalidates more than it is asked to, all CPUs at once, and lets any block become a table.
+mutant last-level-tlbi audit:walk mm/collapse.c 's/\t__flush_tlb_kernel_pgtable_range\(start, end\);/\tflush_tlb_kernel_range(start, end);/'
+flush='\t__flush_tlb_kernel_pgtable_range\(start, end\);'
+by_hand='for (; start < end; start += PAGE_SIZE)\n\t\t__tlbi(vaae1is, (start >> 12) \& GENMASK(43, 0));'
+unless_large='\tif (end - start > PMD_SIZE) {\n\t\t__flush_tlb_kernel_pgtable_range(start, end);\n\t\treturn;\n\t}\n'
+store='if (slot->level == PGTABLE_LEVEL_PMD) {\n\t\tWRITE_ONCE(*slot->entry, leaf);\n'
+store+='\t\tfor (unsigned long a = addr; a < addr + size; a += PAGE_SIZE)\n\t\t\t__tlbi(vaae1is, (a >> 12) \& GENMASK(43, 0));\n\t\tdsb(ish);\n\t} else {'
+mutant tlbi-no-dsb-before audit:order mm/collapse.c "s/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n\tflush_replaced_table\(addr, addr \+ size\);\n)/\t$store\n\$1\t}\n/"
+mutant tlbi-no-dsb-behind audit:order mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t$by_hand/"
+mutant tlbi-of-this-cpu audit:walk mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t${by_hand/vaae1is/vaae1}\n\tdsb(ish);/"
+mutant tlbi-short audit:stale mm/collapse.c 's/__flush_tlb_kernel_pgtable_range\(start, end\)/__flush_tlb_kernel_pgtable_range(start + PAGE_SIZE, end)/'
+mutant change-no-tlbi audit:stale mm/pageattr.c 's/\t\tflush_tlb_kernel_range\(start, start \+ size\);\n\treturn ret;/\t\t;\n\treturn ret;/'
+mutant half-a-group audit:cont mm/collapse.c 's/for \(; group != end; group\+\+\)\n\t\tleaf_entry_set/for (; group != end - 1; group++)\n\t\tleaf_entry_set/'
+mutant no-bbml3 audit:resize mm/collapse.c 's/if \(!kernel_collapse_wanted \|\| !kernel_leaf_may_split\(PAGE_OFFSET\)\)/if (!kernel_collapse_wanted)/' nobbml3
+mutant exec-wx audit:wx mm/pageattr.c 's/__pgprot\(PTE_WRITE \| PTE_PXN\),/__pgprot(PTE_WRITE),/'
 }
