@@ -665,21 +665,41 @@ void flush_folded_leaves(unsigned long start, unsigned long end)
 	flush_tlb_kernel_range(start, end);
 }
 
-/* Set the contiguous bit on the group at addr if that is right. */
+/* Set the contiguous bit on the entries of a group. */
+static void set_group_cont(ptval_t *group, enum pgtable_level level)
+{
+	ptval_t *end = group + leaf_levels[level].cont;
+
+	if (level == PGTABLE_LEVEL_PMD) {
+		for (; group != end; group++)
+			set_pmd((pmd_t *)group, __pmd(READ_ONCE(*group) | PTE_CONT));
+		return;
+	}
+
+	/* All of a table's groups at the worst, while changes wait. */
+	for (; group != end; group += LEAF_BATCH) {
+		unrolled_count(LEAF_BATCH)
+		for (unsigned int i = 0; i < LEAF_BATCH; i++)
+			__set_pte_nosync((pte_t *)&group[i],
+					 __pte(READ_ONCE(group[i]) | PTE_CONT));
+	}
+}
+
+/*
+ * Fold the group at addr if that is right. The range was checked already if it is
+ * in one that may be a leaf as a whole.
+ */
 static bool fold_group(ptval_t *group, unsigned long addr,
-		       enum pgtable_level level)
+		       enum pgtable_level level, bool in_range)
 {
 	const struct leaf_level *l = &leaf_levels[level];
-	ptval_t *end = group + l->cont;
 
 	if (leaf_run_check(group, level, l->cont))
 		return false;
-	if (leaf_range_check(addr, l->size * l->cont))
+	if (!in_range && leaf_range_check(addr, l->size * l->cont))
 		return false;
 
-	for (; group != end; group++)
-		leaf_entry_set(group, level, READ_ONCE(*group) | PTE_CONT);
-
+	set_group_cont(group, level);
 	trace_kernel_leaf_collapse(addr, level, true);
 	return true;
 }
@@ -691,13 +711,16 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 	const struct leaf_level *l = &leaf_levels[level];
 	const unsigned long span = l->size * l->cont;
 	const unsigned int cont = l->cont;
+	/* What a table of pages maps is mostly all in range, and small. */
+	const bool in_range = level == PGTABLE_LEVEL_PTE &&
+			      !leaf_range_check(addr, size);
 	unsigned long end = addr + size;
 	unsigned long first = 0, last = 0;
 
 	lazy_mmu_mode_enable();
 	for (; addr != end; addr += span, group += cont) {
 		/* Groups are folded and unfolded as a whole. */
-		if (READ_ONCE(*group) & PTE_CONT || !fold_group(group, addr, level))
+		if (READ_ONCE(*group) & PTE_CONT || !fold_group(group, addr, level, in_range))
 			continue;
 		if (!last)
 			first = addr;

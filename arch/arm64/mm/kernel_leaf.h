@@ -7,9 +7,10 @@
  *
  *	mem_hotplug_lock (read)
  *	  kernel_collapse_mutex		one collapse at a time
- *	    kernel_leaf_resize_lock	split: read; collapse: read, by trylock;
- *					a CPU is being started: write, inside
- *					cpu_hotplug_lock
+ *	    kernel_leaf_resize_lock	split: read, or inside region->lock
+ *					read by trylock; collapse: read, by
+ *					trylock; a CPU is being started: write,
+ *					inside cpu_hotplug_lock
  *	      region->lock		change: read; collapse: write, by trylock
  *	        region->split_lock	splits within one region
  *	        init_mm.mmap_lock (read, by trylock), against ptdump
@@ -138,6 +139,7 @@ int kernel_leaf_region_enter(struct kernel_leaf_region *region);
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
 			     struct kernel_leaf_pool *pool);
+bool kernel_leaf_unfold(pte_t *ptep, unsigned long addr);
 void kernel_leaf_change_end(unsigned long start);
 int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr);
 void kernel_leaf_pool_drain(struct kernel_leaf_pool *pool);

@@ -897,6 +897,18 @@ static void cost_report(struct kunit *test, const struct cost *c)
 		KUNIT_EXPECT_LE_MSG(test, c->least, c->limit, "%s", c->name);
 }
 
+/* Have no contiguous group left in a block that is split. */
+static void unfold_groups(struct kunit *test, unsigned long block)
+{
+	for (unsigned long addr = block; addr != block + PMD_SIZE;
+	     addr += CONT_PTE_SIZE) {
+		if (leaf_size(addr) != CONT_PTE_SIZE)
+			continue;
+		KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, PAGE_SIZE, &to_ro));
+		KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, PAGE_SIZE, &to_rw));
+	}
+}
+
 /* Says what things cost. Where time is instructions, more is a failure. */
 static void costs(struct kunit *test)
 {
@@ -904,11 +916,16 @@ static void costs(struct kunit *test)
 					      PMD_SIZE);
 	unsigned long last = ALIGN_DOWN(p->addr, PMD_SIZE) + PMD_SIZE - PAGE_SIZE;
 	struct cost first = { "first change in a block", 5100 };
-	struct cost change = { "change of a page that stands alone", 365 };
-	struct cost restore = { "its way back", 420 };
-	struct cost vain = { "look at a table that is not uniform", 3700 };
+	struct cost change = { "change of a page that stands alone", 380 };
+	struct cost restore = { "its way back", 430 };
+	struct cost group = { "first change in another group", 750 };
+	struct cost vain = { "look at a table that is not uniform", 3800 };
+	struct cost longest = { "longest batch", 13000 };
 	struct cost block = { "collapse of a table of pages", 3200 };
+	struct cost single = { "collapse of a table of single pages", 5900 };
 	struct cost large = { "collapse of a table of blocks", 2400 };
+	/* A block that is all ours. */
+	const bool whole = p->order >= get_order(PMD_SIZE);
 	u64 t;
 
 	/* A larger leaf than a PMD is split first, and not counted. */
@@ -924,11 +941,25 @@ static void costs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, set_direct_map_default_noflush(p->page));
 		cost_add(&restore, t);
 
-		/* Looked at in full, and not a block: the longest batch. */
+		/* Another group of the block, which nobody has unfolded yet. */
+		t = ticks();
+		KUNIT_EXPECT_EQ(test, 0, set_direct_map_invalid_noflush(p->page + CONT_PTES));
+		cost_add(&group, t);
+		KUNIT_EXPECT_EQ(test, 0, set_direct_map_default_noflush(p->page + CONT_PTES));
+
+		/* Looked at in full, and not a block. */
 		KUNIT_EXPECT_EQ(test, 0, leaf_change(last, PAGE_SIZE, &to_ro));
 		t = ticks();
 		KUNIT_EXPECT_EQ(test, 0, kernel_collapse_range(p->addr, p->addr + 1));
 		cost_add(&vain, t);
+
+		/* And all groups but one to be folded: there is no more to do. */
+		if (whole) {
+			unfold_groups(test, p->addr);
+			t = ticks();
+			KUNIT_EXPECT_EQ(test, 0, kernel_collapse_range(p->addr, p->addr + 1));
+			cost_add(&longest, t);
+		}
 
 		KUNIT_EXPECT_EQ(test, 0, leaf_change(last, PAGE_SIZE, &to_rw));
 		t = ticks();
@@ -937,7 +968,7 @@ static void costs(struct kunit *test)
 		KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
 
 		/* Not to split a larger leaf as well below. */
-		if (p->order >= get_order(PMD_SIZE)) {
+		if (whole) {
 			KUNIT_EXPECT_EQ(test, 0,
 					leaf_change(p->addr, PMD_SIZE, &to_ro));
 			KUNIT_EXPECT_EQ(test, 0,
@@ -948,6 +979,17 @@ static void costs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, set_direct_map_invalid_noflush(p->page));
 		cost_add(&first, t);
 		KUNIT_EXPECT_EQ(test, 0, set_direct_map_default_noflush(p->page));
+
+		/* Every page of it was in use by itself. */
+		if (whole) {
+			unfold_groups(test, p->addr);
+			t = ticks();
+			KUNIT_EXPECT_EQ(test, 0, kernel_collapse_range(p->addr, p->addr + 1));
+			cost_add(&single, t);
+			KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
+			KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_ro));
+			KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PAGE_SIZE, &to_rw));
+		}
 	}
 
 	p = leaf_pages_get(test, 0, leaf_max_size());
@@ -965,9 +1007,12 @@ static void costs(struct kunit *test)
 
 	cost_report(test, &change);
 	cost_report(test, &restore);
+	cost_report(test, &group);
 	cost_report(test, &first);
 	cost_report(test, &block);
+	cost_report(test, &single);
 	cost_report(test, &vain);
+	cost_report(test, &longest);
 	cost_report(test, &large);
 }
 

@@ -45,7 +45,8 @@ static void *get(struct kunit *test, enum execmem_type type, size_t size, bool r
 
 static bool is_rox(unsigned long addr)
 {
-	return (leaf_val(addr) & (ROX_BITS | PTE_VALID)) == (PTE_RDONLY | PTE_VALID);
+	return (leaf_val(addr) & (ROX_BITS | PTE_GP | PTE_VALID)) ==
+	       (PTE_RDONLY | PTE_MAYBE_GP | PTE_VALID);
 }
 
 static bool is_rw_nx(unsigned long addr)
