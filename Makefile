@@ -26,6 +26,12 @@ bench: tree ## what fragmentation costs and healing gives back: table, JSON, pic
 	@$L/bench-packages.sh $(B)/packages
 	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench.sh $(B)/obj/base-bench $(B)/obj/linux-bench $(B)/bench
 
+soak: ## a list of jobs for hours on machines to spare: the churn by seed, machine, checker; tools/lab/soak.sh
+	@$L/soak.sh
+
+soak-kernels: tree ## the kernels and guests that these jobs boot
+	@$L/soak.sh kernels
+
 kernel: tree ## the kernel with the series, in build/obj/linux-lab
 	@$(call kernel,linux,lab)
 
@@ -67,4 +73,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check bench kernel base-kernel shell tree model series check-series setup clean help
+.PHONY: demo check bench soak soak-kernels kernel base-kernel shell tree model series check-series setup clean help

@@ -8,10 +8,13 @@ set -u
 # shellcheck source=tools/lab/boot.sh
 . "$LAB/boot.sh"
 
+# What the churn is to do is for its own step.
+words='kunit.enable=1 lab=none leaf_fuzz.ops=100'
+
 suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be there) [run.sh's arguments]
 	local name=$1 skip=$2 run=$BUILD/run/$1 out total skipped
 	shift 2
-	out=$("$LAB/run.sh" -q -t 600 -a "kunit.enable=1 lab=none" -o "$run" "$@" \
+	out=$("$LAB/run.sh" -q -t 600 -a "$words" -o "$run" "$@" \
 		"$image" "$initrd" 2>&1) || { nok "$name" "$(tail -n 1 <<< "$out")"; return; }
 	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$run/console.log" > "$run/kunit.txt" 2>&1
 	total=$(grep -E 'Ran [0-9]+ tests' "$run/kunit.txt")
@@ -49,8 +52,8 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
 	[ "$flavour" = lab ] || exit 0
 	suites kunit-1cpu "prepare|starting|online|$pud" -m bbml3 -c 1 -M 4096
 	suites kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
-	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "kunit.enable=1 lab=none kernel_collapse=off"
-	suites kunit-pages-first "$pud" -m bbml3 -c 4 -M 4096 -a "kunit.enable=1 lab=none linear_map=pages"
+	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "$words kernel_collapse=off"
+	suites kunit-pages-first "$pud" -m bbml3 -c 4 -M 4096 -a "$words linear_map=pages"
 	suites kunit-mixed any -m mixed -c 4 -M 2048
 	) || nok "kunit-$flavour" "does not build"
 done

@@ -104,7 +104,7 @@ mutant tlbi-no-dsb-behind audit:order mm/collapse.c "s/$flush/$unless_large\tdsb
 mutant tlbi-of-this-cpu audit:walk mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t${by_hand/vaae1is/vaae1}\n\tdsb(ish);/"
 mutant tlbi-short audit:stale mm/collapse.c 's/__flush_tlb_kernel_pgtable_range\(start, end\)/__flush_tlb_kernel_pgtable_range(start + PAGE_SIZE, end)/'
 mutant change-no-tlbi audit:stale mm/pageattr.c 's/\t\tflush_tlb_kernel_range\(start, start \+ size\);\n\treturn ret;/\t\t;\n\treturn ret;/'
-mutant half-a-group audit:cont mm/collapse.c 's/for \(; group != end; group\+\+\)\n\t\tleaf_entry_set/for (; group != end - 1; group++)\n\t\tleaf_entry_set/'
+mutant half-a-group audit:cont mm/collapse.c 's/(i = 0; i < LEAF_BATCH)(; i\+\+\)\n\t\t\t__set_pte_nosync)/$1 - 1$2/'
 mutant no-bbml3 audit:resize mm/collapse.c 's/if \(!kernel_collapse_wanted \|\| !kernel_leaf_may_split\(PAGE_OFFSET\)\)/if (!kernel_collapse_wanted)/' nobbml3
 mutant exec-wx audit:wx mm/pageattr.c 's/__pgprot\(PTE_WRITE \| PTE_PXN\),/__pgprot(PTE_WRITE),/'
 }

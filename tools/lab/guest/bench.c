@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/dm-ioctl.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -283,6 +286,31 @@ static void test_bpf_run(unsigned int *seed)
 	module_unload("test_bpf");
 }
 
+/*
+ * Kernel text outside the image: each module and each program that is there is run
+ * in turn, so that most of them are run for the first time in a while.
+ */
+
+#define TEXT_TURNS	10
+
+static void text_set_up(unsigned int *seed)
+{
+	must(module_load("lab_export", ""), "lab_export");
+	resident_load(seed);
+}
+
+static void text_run(unsigned int *seed)
+{
+	for (unsigned int i = 0; i < TEXT_TURNS; i++)
+		resident_run(seed);
+}
+
+static void text_clean_up(unsigned int *seed)
+{
+	resident_unload(seed);
+	must(module_unload("lab_export"), "lab_export");
+}
+
 /* A program of the initrd: its command line is what /bench/NAME holds. */
 static pid_t start_program(void)
 {
@@ -429,6 +457,74 @@ static void memcached_clean_up(unsigned int *seed)
 	waitpid(mc_pid, NULL, 0);
 }
 
+/*
+ * fio writes to a ramdisk by way of dm-crypt. What the disk holds is given up after
+ * each turn, so that the next gets its memory anew.
+ */
+
+#define RAMDISK		"/dev/ram0"
+#define CRYPT_NAME	"crypt"
+#define CRYPT_KEY	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+static struct {
+	struct dm_ioctl head;
+	char data[512];
+} dm;
+
+static struct dm_ioctl *dm_call(unsigned long request, unsigned int flags)
+{
+	int fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+
+	must(fd >= 0, "/dev/mapper/control");
+	dm.head.version[0] = DM_VERSION_MAJOR;
+	dm.head.data_size = sizeof(dm);
+	dm.head.data_start = sizeof(dm.head);
+	dm.head.flags = flags;
+	strcpy(dm.head.name, CRYPT_NAME);
+	must(!ioctl(fd, request, &dm), "dm-crypt");
+	close(fd);
+	return &dm.head;
+}
+
+static void fio_set_up(unsigned int *seed)
+{
+	struct dm_target_spec *target = (void *)dm.data;
+	int fd = open(RAMDISK, O_RDONLY | O_CLOEXEC);
+	uint64_t bytes, dev;
+
+	(void)seed;
+	must(fd >= 0 && !ioctl(fd, BLKGETSIZE64, &bytes), RAMDISK);
+	close(fd);
+
+	memset(&dm, 0, sizeof(dm));
+	dev = dm_call(DM_DEV_CREATE, 0)->dev;
+	memset(&dm, 0, sizeof(dm));
+	dm.head.target_count = 1;
+	target->length = bytes >> 9;
+	strcpy(target->target_type, "crypt");
+	strcpy((char *)(target + 1), "aes-xts-plain64 " CRYPT_KEY " 0 " RAMDISK " 0");
+	dm_call(DM_TABLE_LOAD, 0);
+	memset(&dm, 0, sizeof(dm));
+	dm_call(DM_DEV_SUSPEND, 0); /* without DM_SUSPEND_FLAG: it begins to work */
+	must(!mknod("/dev/crypt", S_IFBLK | 0600, makedev(dev >> 8 & 0xfff, dev & 0xff)),
+	     "/dev/crypt");
+}
+
+static void fio_clean_up(unsigned int *seed)
+{
+	uint64_t range[2] = { 0, 0 };
+	int fd;
+
+	(void)seed;
+	unlink("/dev/crypt");
+	memset(&dm, 0, sizeof(dm));
+	dm_call(DM_DEV_REMOVE, 0);
+	fd = open(RAMDISK, O_RDWR | O_CLOEXEC);
+	must(fd >= 0 && !ioctl(fd, BLKGETSIZE64, &range[1]) && !ioctl(fd, BLKDISCARD, range),
+	     RAMDISK);
+	close(fd);
+}
+
 static void nothing(unsigned int *seed)
 {
 	(void)seed;
@@ -450,7 +546,9 @@ static const struct workload {
 	{ "kvfree2", kvfree2_run, kvfree2_run, nothing },
 	{ "pcpu", pcpu_run, pcpu_run, nothing },
 	{ "test_bpf", test_bpf_run, test_bpf_run, nothing },
+	{ "text", text_set_up, text_run, text_clean_up },
 	{ "memcached", memcached_set_up, memcached_run, memcached_clean_up },
+	{ "fio", fio_set_up, program_run, fio_clean_up },
 };
 
 static const struct workload program = { "program", nothing, program_run, nothing };
@@ -528,11 +626,22 @@ static bool measure_at(const char *when)
 	return run_child(measure, 1, 0);
 }
 
+/* Modules that measure and mark by themselves. */
+static const struct {
+	const char *name, *module, *params;
+} modules[] = {
+	{ "cost", "lab_cost", "rounds=100" },
+	{ "heal", "lab_heal", "blocks=4096" },
+	{ "share", "lab_share", "rounds=100" },
+	{ "tlbi", "lab_tlbi", "pages=64 range=1" },
+};
+
 /**
  * bench_check() - the step "bench": the workload lab.bench, at three moments
  *
- * With lab.bench=cost it is what changes of permissions cost, with tlbi a test of
- * the model itself.
+ * Or what changes of permissions cost (cost), what their collapse does by how many
+ * blocks there are (heal), what changes on several CPUs have in common (share), and
+ * a test of the model itself (tlbi).
  */
 void bench_check(const char *name)
 {
@@ -544,13 +653,11 @@ void bench_check(const char *name)
 	}
 	if (!workload)
 		workload = &program;
-	/* Modules that measure and mark by themselves. */
-	if (!strcmp(opt.bench, "cost") || !strcmp(opt.bench, "tlbi")) {
-		bool cost = !strcmp(opt.bench, "cost");
-
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (strcmp(modules[i].name, opt.bench))
+			continue;
 		mark_phase("-");
-		if (cost ? module_load("lab_cost", "rounds=100") :
-			   module_load("lab_tlbi", "pages=64 range=1"))
+		if (module_load(modules[i].module, modules[i].params))
 			ktap_ok(name);
 		else
 			ktap_not_ok(name, "%s: %s", opt.bench, strerror(errno));
@@ -559,6 +666,8 @@ void bench_check(const char *name)
 	ok = !mount("tmpfs", "/tmp", "tmpfs", 0, "size=100%") && !mkdir(DIR, 0755) && fill_memory();
 	mark_phase("-");
 	ok = ok && measure_at("fresh");
+	/* With the tables of vmalloc space that the workload had made, which stay. */
+	mark_map("worked");
 	ok = ok && run_child(churn, 1, 0);
 	ok = ok && measure_at("churned");
 	wait_to_heal();

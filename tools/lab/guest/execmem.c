@@ -407,13 +407,17 @@ void execmem_check(const char *name)
 	judge_gone(name, &before);
 }
 
-/* In a process of its own, which takes the programs with it when it ends. */
-static void resident_worker(unsigned int *seed)
-{
-	struct bpf_program programs[PROGRAMS];
-	unsigned int order[RESIDENT];
-	struct text now;
+static struct bpf_program programs[PROGRAMS];
 
+/**
+ * resident_load() - 50 modules and 200 programs
+ *
+ * With lab_export loaded. The programs end with the process.
+ */
+void resident_load(unsigned int *seed)
+{
+	if (!images[0].data)
+		read_images();
 	for (unsigned int i = 0; i < RESIDENT; i++)
 		must_load(i);
 	for (unsigned int i = 0; i < PROGRAMS; i++) {
@@ -424,17 +428,54 @@ static void resident_worker(unsigned int *seed)
 		if (err)
 			give_up("resident: program %u: %s", i, strerror(err));
 	}
+}
+
+/**
+ * resident_run() - run all of it, in random order
+ */
+void resident_run(unsigned int *seed)
+{
+	unsigned int order[RESIDENT + PROGRAMS];
+
+	shuffle(seed, order, ARRAY_SIZE(order));
+	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
+		char name[16];
+
+		if (order[i] >= RESIDENT) {
+			bpf_run(&programs[order[i] - RESIDENT]);
+			continue;
+		}
+		snprintf(name, sizeof(name), "lab_%03u", order[i]);
+		module_run(name);
+	}
+}
+
+/**
+ * resident_unload() - remove the modules, in random order
+ */
+void resident_unload(unsigned int *seed)
+{
+	unsigned int order[RESIDENT];
+
+	shuffle(seed, order, RESIDENT);
+	for (unsigned int i = 0; i < RESIDENT; i++)
+		must_unload(order[i]);
+}
+
+/* In a process of its own, which takes the programs with it when it ends. */
+static void resident_worker(unsigned int *seed)
+{
+	struct text now;
+
+	resident_load(seed);
 	/* What only loading needs is freed by then. */
 	sleep_ms(500);
 	if (!text_read(&now))
 		give_up("resident: the kernel's files can't be understood");
 	text_print(&now, "resident");
 	leaves_phase("resident", 0);
-	for (unsigned int i = 0; i < PROGRAMS; i++)
-		bpf_run(&programs[i]);
-	shuffle(seed, order, RESIDENT);
-	for (unsigned int i = 0; i < RESIDENT; i++)
-		must_unload(order[i]);
+	resident_run(seed);
+	resident_unload(seed);
 }
 
 /*

@@ -246,6 +246,8 @@ static const struct step {
 	{ "resident", resident_check, 3 },
 	{ "loads", loads_check, 1 },
 	{ "fault", fault_check, 4 },
+	{ "fuzz", fuzz_check, 1 },
+	{ "fuzzmixed", fuzz_mixed_check, 2 },
 	{ "dump", step_dump, 1 },
 	{ "map", step_map, 1 },
 	{ "bench", bench_check, 1 },

@@ -267,8 +267,16 @@ void bench_check(const char *name);
 void sample_check(const char *name);
 void execmem_check(const char *name);
 void resident_check(const char *name);
+void resident_load(unsigned int *seed);
+void resident_run(unsigned int *seed);
+void resident_unload(unsigned int *seed);
 void loads_check(const char *name);
 void fault_check(const char *name);
+bool fault_set_up(void);
+
+/* fuzz.c: the kernel's own churn. */
+void fuzz_check(const char *name);
+void fuzz_mixed_check(const char *name);
 
 /* idle.c, shell.c */
 void idle_check(const char *name);

@@ -127,7 +127,7 @@ static void linear(struct page **blocks, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned long at = address(blocks[i]) ^ PMD_SIZE;
 
-		if (virt_addr_valid(at) && (set_invalid(virt_to_page(at)) ||
+		if (virt_addr_valid((void *)at) && (set_invalid(virt_to_page(at)) ||
 					    set_default(virt_to_page(at))))
 			failed = -EIO;
 	}
