@@ -5,23 +5,25 @@ function get(name) {
 	return match(" " $0, " " name "=[^ ]*") ? substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 2) : ""
 }
 function text(x, y, s, more) { printf "<text x=\"%.1f\" y=\"%.1f\"%s>%s</text>\n", x, y, more ? " " more : "", s }
-function rect(x, y, w, h, fill) { printf "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", x, y, w, h, fill }
+function rect(x, y, w, h, class) { printf "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"%s\"/>\n", x, y, w, h, class }
 
 BEGIN {
 	sizes = split("4K 64K 2M 32M 1G", size, " ")
-	colour["4K"] = "#c8371e"; colour["64K"] = "#f0a63a"; colour["2M"] = "#b8d8e8"; colour["32M"] = "#5b9bc8"; colour["1G"] = "#1d4f7c"
-	colour["-"] = "#d9d9d9"
+	# Classes, so that the picture can be on a dark ground, too.
+	class["-"] = "none"
+	for (i = 1; i <= sizes; i++) class[size[i]] = "l" size[i]
 	columns = 512
 	width = 900
 }
 # The runs of a map come before its own line.
 ($1 == "run" || $1 == "map") && !first_work { first_work = get("work"); first_core = get("core") }
+$1 == "map" && get("at") == "worked" { next }
 $1 == "map" && get("work") == first_work && get("core") == first_core {
 	k = get("kernel")
 	strip[k, ++strips[k]] = get("at")
 	leaves[k, get("at")] = get("leaves")
 }
-$1 == "run" && get("work") == first_work && get("core") == first_core {
+$1 == "run" && get("work") == first_work && get("core") == first_core && get("at") != "worked" {
 	k = get("kernel") SUBSEP get("at")
 	r = ++runs[k]
 	start[k, r] = strtonum_hex(get("start")); bytes[k, r] = get("bytes"); leaf[k, r] = get("leaf")
@@ -59,7 +61,7 @@ function draw(k, y,    r, c, from, to, part, all, best, i, last, since) {
 		}
 		if (c < columns && all < 0.5) best = "-"
 		if (best != last) {
-			if (last) rect(left + since * scale, y, (c - since) * scale, 9, colour[last])
+			if (last) rect(left + since * scale, y, (c - since) * scale, 9, class[last])
 			since = c; last = best
 		}
 	}
@@ -78,16 +80,23 @@ END {
 	rows = strips["base"] > strips["ours"] ? strips["base"] : strips["ours"]
 	bars_at = 60 + 2 * (rows * 11 + 40)
 	height = bars_at + (works ? 250 : 0)
-	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"10\" fill=\"#222\">\n", width, height, width, height
-	rect(0, 0, width, height, "#fff")
+	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"10\">\n", width, height, width, height
+	print "<style>"
+	print ".ground{fill:#fff} text{fill:#222} .grid{stroke:#ddd} .none{fill:#d9d9d9}"
+	print ".l4K{fill:#c8371e} .l64K{fill:#f0a63a} .l2M{fill:#b8d8e8} .l32M{fill:#5b9bc8} .l1G{fill:#1d4f7c}"
+	print ".b1{fill:#bdbdbd} .b2{fill:#858585} .b3{fill:#4a4a4a} .o1{fill:#b8d8e8} .o2{fill:#5b9bc8} .o3{fill:#1d4f7c}"
+	print "@media (prefers-color-scheme:dark){.ground{fill:#0d1117} text{fill:#e6edf3} .grid{stroke:#30363d} .none{fill:#3d444d}"
+	print ".b1{fill:#4d545c} .b2{fill:#8b949e} .b3{fill:#d0d7de} .o1{fill:#1d4f7c} .o2{fill:#5b9bc8} .o3{fill:#b8d8e8}}"
+	print "</style>"
+	rect(0, 0, width, height, "ground")
 	text(12, 20, sprintf("The linear map (%d MiB, by address) while memfd_secret() files come and go", (end - begin) / 1048576), "font-size=\"14\" font-weight=\"bold\"")
 	x = left
 	for (i = 1; i <= sizes; i++) {
-		rect(x, 30, 12, 10, colour[size[i]])
+		rect(x, 30, 12, 10, class[size[i]])
 		text(x + 16, 39, size[i] (size[i] ~ /^(64K|32M)$/ ? " (contiguous)" : ""))
 		x += size[i] ~ /^(64K|32M)$/ ? 110 : 50
 	}
-	rect(x, 30, 12, 10, colour["-"])
+	rect(x, 30, 12, 10, class["-"])
 	text(x + 16, 39, "not mapped")
 	y = 62
 	for (j = 1; j <= 2; j++) {
@@ -109,25 +118,27 @@ END {
 		text(12, bars_at, sprintf("Kernel TLB walks in 1000 instructions (TLBs of %s)", core), "font-size=\"14\" font-weight=\"bold\"")
 		split("fresh churned healed", moment, " ")
 		split("at first|right after|two seconds later", told, "|")
-		shade["base", 1] = "#bdbdbd"; shade["base", 2] = "#858585"; shade["base", 3] = "#4a4a4a"
-		shade["ours", 1] = "#b8d8e8"; shade["ours", 2] = "#5b9bc8"; shade["ours", 3] = "#1d4f7c"
 		x = 12
 		for (j = 1; j <= 2; j++) {
 			k = j == 1 ? "base" : "ours"
 			text(x, bars_at + 22, j == 1 ? "unmodified:" : "with the series:")
 			x += j == 1 ? 64 : 84
 			for (m = 1; m <= 3; m++) {
-				rect(x, bars_at + 13, 10, 10, shade[k, m])
+				rect(x, bars_at + 13, 10, 10, (k == "base" ? "b" : "o") m)
 				text(x + 14, bars_at + 22, told[m])
 				x += m == 3 ? 120 : 78
 			}
 		}
 		floor_at = bars_at + 210; tall = 160; group = (width - 60) / works
-		if (!top) top = 1
-		for (i = 0; i <= 4; i++) {
-			y = floor_at - tall * i / 4
-			printf "<path d=\"M48 %.1fH%d\" stroke=\"#ddd\"/>\n", y, width - 12
-			text(44, y + 3, sprintf("%.2f", top * i / 4), "text-anchor=\"end\"")
+		# Four or five lines at round numbers.
+		step = 0.01
+		while (step * 5 < top) step *= step ~ /2/ ? 2.5 : 2
+		top = step * int(top / step + 0.999)
+		if (!top) top = step
+		for (i = 0; i * step < top * 1.001; i++) {
+			y = floor_at - tall * i * step / top
+			printf "<path d=\"M48 %.1fH%d\" class=\"grid\"/>\n", y, width - 12
+			text(44, y + 3, sprintf("%.2f", i * step), "text-anchor=\"end\"")
 		}
 		bar = group / 8 > 16 ? 16 : group / 8
 		for (i = 1; i <= works; i++) {
@@ -137,12 +148,13 @@ END {
 				for (m = 1; m <= 3; m++) {
 					h = tall * rate[k, work[i], moment[m]] / top
 					# a line shows where nothing is
-					rect(x, floor_at - (h > 1 ? h : 1), bar - 1, h > 1 ? h : 1, shade[k, m])
+					rect(x, floor_at - (h > 1 ? h : 1), bar - 1, h > 1 ? h : 1, (k == "base" ? "b" : "o") m)
 					x += bar
 				}
 				x += bar / 2
 			}
-			text(48 + (i - 0.5) * group, floor_at + 14, work[i], "text-anchor=\"middle\"")
+			# Long names would run into each other.
+			text(48 + (i - 0.5) * group, floor_at + (works > 8 && i % 2 == 0 ? 25 : 14), work[i], "text-anchor=\"middle\"")
 		}
 	}
 	print "</svg>"

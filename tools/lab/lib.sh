@@ -70,7 +70,7 @@ private_apt() {
 	[ -n "$site" ] || return 1
 	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $2 main" > "$1/sources.list"
-	APT=(-qq -o Dir::Etc::sourcelist="$1/sources.list" -o Dir::State::lists="$1/lists" -o Dir::Cache="$1/cache"
+	APT=(-qq -o Dir::Etc::sourcelist="$1/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$1/lists" -o Dir::Cache="$1/cache"
 		-o APT::Sandbox::User=root -o Acquire::Retries=2 -o Acquire::http::Timeout=30
 		-o APT::Update::Error-Mode=any)
 }

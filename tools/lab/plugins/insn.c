@@ -12,9 +12,6 @@
  * same function is part of it. A function that another task may enter while it
  * sleeps is not for probes. Of other CPUs' calls some were not seen with -icount
  * (QEMU 10.0), so none of them counts.
- *
- * No Debian package has QEMU's header, so what is used of its API (version 4) is
- * declared here.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -22,46 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT	__attribute__((visibility("default")))
-
-typedef uint64_t plugin_id;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_register;
-struct qemu_info;
-
-enum { CB_NO_REGS, CB_R_REGS };
-
-struct reg_descriptor {
-	struct qemu_plugin_register *handle;
-	const char *name;
-	const char *feature;
-};
-
-/* GLib's, which QEMU brings along. */
-struct g_array { char *data; unsigned int len; };
-struct g_bytes { uint8_t *data; unsigned int len; };
-struct g_bytes *g_byte_array_new(void);
-struct g_bytes *g_byte_array_set_size(struct g_bytes *b, unsigned int len);
-
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_init_cb(plugin_id id,
-	void (*cb)(plugin_id id, unsigned int cpu));
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
-	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
-void qemu_plugin_register_flush_cb(plugin_id id, void (*cb)(plugin_id id));
-void qemu_plugin_register_atexit_cb(plugin_id id,
-	void (*cb)(plugin_id id, void *data), void *data);
-struct g_array *qemu_plugin_get_registers(void);
-int qemu_plugin_read_register(struct qemu_plugin_register *reg, struct g_bytes *b);
+#include "qemu-plugin-api.h"
 
 EXPORT int qemu_plugin_version = 4;
 

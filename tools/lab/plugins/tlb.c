@@ -29,9 +29,6 @@
  * the second page of an access that crosses into it, stage 2, several CPUs (QEMU
  * 10.0 crashes with -icount, several CPUs and memory callbacks). A program's code
  * is taken to be where it was first translated.
- *
- * No Debian package has QEMU's header, so what is used of its API (version 4) is
- * declared here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,65 +41,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EXPORT	__attribute__((visibility("default")))
+#include "qemu-plugin-api.h"
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)	(1ull << (n))
-
-typedef uint64_t plugin_id;
-typedef uint32_t mem_info;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_register;
-struct qemu_plugin_hwaddr;
-
-enum { CB_NO_REGS, CB_R_REGS };
-enum { MEM_RW = 3 };
-
-struct qemu_info {
-	const char *target;
-	struct { int min, cur; } version;
-	bool system;
-	struct { int cpus, max_cpus; } smp;
-};
-
-struct reg_descriptor {
-	struct qemu_plugin_register *handle;
-	const char *name;
-	const char *feature;
-};
-
-/* GLib's, which QEMU brings along. */
-struct g_array { char *data; unsigned int len; };
-struct g_bytes { uint8_t *data; unsigned int len; };
-struct g_bytes *g_byte_array_new(void);
-struct g_bytes *g_byte_array_set_size(struct g_bytes *b, unsigned int len);
-
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t i);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
-			     size_t len);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_init_cb(plugin_id id,
-	void (*cb)(plugin_id id, unsigned int cpu));
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
-	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int cpu, mem_info info, uint64_t va, void *data),
-	int flags, int rw, void *data);
-void qemu_plugin_register_flush_cb(plugin_id id, void (*cb)(plugin_id id));
-void qemu_plugin_register_atexit_cb(plugin_id id,
-	void (*cb)(plugin_id id, void *data), void *data);
-struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(mem_info info, uint64_t va);
-uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *hw);
-struct g_array *qemu_plugin_get_registers(void);
-int qemu_plugin_read_register(struct qemu_plugin_register *reg, struct g_bytes *b);
-bool qemu_plugin_read_memory_vaddr(uint64_t va, struct g_bytes *b, size_t len);
 
 EXPORT int qemu_plugin_version = 4;
 
@@ -128,27 +70,28 @@ struct core {
 };
 
 /*
- * Not all is published. The walk caches are not: 64 entries are what the manuals of
- * the Cortex-A53 and A55 give theirs. That the AmpereOne's entries hold any size is
- * from the talk; how many it has is assumed to be what the V2 has.
+ * Not all is published, and not all of that could be read when this was written:
+ * the sources say what was not. The walk caches are in no manual but those of the
+ * Cortex-A53 and A55, with 64 entries. Which sizes the V2's and N3's entries hold is
+ * taken to be as in the A76. What is compared are two kernels on the same TLBs.
  */
 static const struct core cores[] = {
-	{ "n1", "Arm Neoverse N1 TRM 100616, TLB organization, the same as in the Cortex-A76's, 100798",
+	{ "n1", "Cortex-A76 TRM 100798, A5.2 TLB organization; the N1 shares its design, its own TRM 100616 was not at hand",
 	  { 48, 0, PAGES | S(21) | S(25) },
 	  { 48, 0, PAGES | S(21) | S(29) },
 	  { 1280, 5, PAGES | S(21) | S(25) | S(29) | S(30) },
 	  { 64, 0, ALL_SIZES } },
-	{ "v2", "Arm Neoverse V2 TRM 102375, memory management; sizes held as for n1",
+	{ "v2", "not verified: TRM 102375 was not at hand; 48 data entries as published for the Cortex-X2, which it descends from",
 	  { 48, 0, PAGES | S(21) | S(25) },
 	  { 48, 0, PAGES | S(21) | S(29) },
 	  { 2048, 8, PAGES | S(21) | S(25) | S(29) | S(30) },
 	  { 64, 0, ALL_SIZES } },
-	{ "n3", "the Cortex-A725, whose design the N3 shares, as reviews measured it; sizes held as for n1",
+	{ "n3", "not verified: neither the TRM nor measurements of the Cortex-A725, whose design it shares, were at hand",
 	  { 32, 0, PAGES | S(21) | S(25) },
 	  { 48, 0, PAGES | S(21) | S(29) },
 	  { 1536, 6, PAGES | S(21) | S(25) | S(29) | S(30) },
 	  { 64, 0, ALL_SIZES } },
-	{ "ampereone", "Hot Chips 2024: entries hold any size; numbers assumed",
+	{ "ampereone", "Ampere at Hot Chips 2024: all entries are universal; how many there are is not published, assumed as for v2",
 	  { 48, 0, ALL_SIZES },
 	  { 48, 0, ALL_SIZES },
 	  { 2048, 8, ALL_SIZES },

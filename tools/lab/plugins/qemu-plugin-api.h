@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the lab's plugins use of QEMU's plugin API, version 4 (QEMU 9.2 and later).
+ * No Debian package has QEMU's own header, so it is declared here anew: the
+ * functions are part of the ABI, under these names; the types' names are ours.
+ */
+#ifndef QEMU_PLUGIN_API_H
+#define QEMU_PLUGIN_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPORT	__attribute__((visibility("default")))
+
+/* QEMU looks these up by name in each plugin. */
+extern int qemu_plugin_version;
+
+typedef uint64_t plugin_id;
+typedef uint32_t mem_info;	/* of an access; only good to ask about it */
+
+struct qemu_plugin_tb;		/* a block of translated code */
+struct qemu_plugin_insn;
+struct qemu_plugin_register;
+struct qemu_plugin_hwaddr;
+
+/* May a callback read registers? */
+enum { CB_NO_REGS, CB_R_REGS };
+
+/* Which accesses are of interest? */
+enum { MEM_R = 1, MEM_W, MEM_RW };
+
+struct qemu_info {
+	const char *target;
+	struct { int min, cur; } version;
+	bool system;
+	struct { int cpus, max_cpus; } smp;
+};
+
+EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info,
+			       int argc, char **argv);
+
+/* One element of qemu_plugin_get_registers(). */
+struct reg_descriptor {
+	struct qemu_plugin_register *handle;
+	const char *name;
+	const char *feature;
+};
+
+/* GLib's GArray and GByteArray, which QEMU brings along. */
+struct g_array { char *data; unsigned int len; };
+struct g_bytes { uint8_t *data; unsigned int len; };
+struct g_bytes *g_byte_array_new(void);
+struct g_bytes *g_byte_array_set_size(struct g_bytes *b, unsigned int len);
+
+/* When a block is translated: what is in it, and what is to be called when it runs. */
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
+						 size_t i);
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
+			     size_t len);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
+void qemu_plugin_register_vcpu_init_cb(plugin_id id,
+	void (*cb)(plugin_id id, unsigned int cpu));
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
+	void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+	void (*cb)(unsigned int cpu, void *data), int flags, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
+	void (*cb)(unsigned int cpu, mem_info info, uint64_t va, void *data),
+	int flags, int rw, void *data);
+void qemu_plugin_register_flush_cb(plugin_id id, void (*cb)(plugin_id id));
+void qemu_plugin_register_atexit_cb(plugin_id id,
+	void (*cb)(plugin_id id, void *data), void *data);
+
+/* From within a callback. */
+bool qemu_plugin_mem_is_store(mem_info info);
+struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(mem_info info, uint64_t va);
+bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *hw);
+uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *hw);
+struct g_array *qemu_plugin_get_registers(void);
+int qemu_plugin_read_register(struct qemu_plugin_register *reg, struct g_bytes *b);
+bool qemu_plugin_read_memory_vaddr(uint64_t va, struct g_bytes *b, size_t len);
+
+#endif /* QEMU_PLUGIN_API_H */
