@@ -3,7 +3,8 @@
 # kbuild.sh TREE FLAVOUR OBJDIR [TARGET...]: configures and builds a kernel; the targets are Image and modules unless named.
 # The config is tinyconfig, the flavour's fragment in configs/ (below it, with a first line `# base: NAME`, the one of NAME), and
 # olddefconfig. A requested value that does not come out is an error. The log is OBJDIR/build.log. One process at a time works in a
-# folder: steps that run at once and need the same kernel wait for the one that builds it.
+# folder: steps that run at once and need the same kernel wait for the one that builds it. With a line `# compiler: clang` LLVM
+# builds the kernel: the one of LLVM=1 or LLVM=-19, as the kernel's make has it, or the newest that is here.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -29,8 +30,22 @@ command -v "${CROSS_COMPILE-}gcc" > /dev/null || die "no ${CROSS_COMPILE-}gcc; r
 # The same source gives the same Image, and ccache knows it again.
 export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
 vars=(LOCALVERSION=)
+cc=${CROSS_COMPILE-}gcc llvm=''
+llvm_min=$("$tree/scripts/min-tool-version.sh" llvm 2>/dev/null)
+llvm_ok() { # LLVM=
+	command -v "ld.lld${1#1}" > /dev/null && [ "$("clang${1#1}" -dumpversion 2>/dev/null | cut -d . -f 1)" -ge "${llvm_min%%.*}" ] 2>/dev/null
+}
+if grep -qx '# compiler: clang' "${frags[@]}"; then
+	for llvm in ${LLVM:-1 $(compgen -c clang- | grep -oxE 'clang-[0-9]+' | sort -u -t - -k 2,2nr | sed 's/^clang//')} ''; do
+		[ -z "$llvm" ] || ! llvm_ok "$llvm" || break
+	done
+	[ "$llvm" ] || die "$flavour: no clang $llvm_min or newer with its ld.lld; install one (on Debian 12 clang-19, lld-19, llvm-19), or name it by LLVM=-N"
+	vars+=("LLVM=$llvm") cc=clang${llvm#1}
+fi
+# For all others the kernel's make must not see it.
+unset LLVM
 if command -v ccache > /dev/null; then
-	vars+=("CC=ccache ${CROSS_COMPILE-}gcc" "HOSTCC=ccache gcc")
+	vars+=("CC=ccache $cc" "HOSTCC=ccache gcc")
 	# Seen from the object folder all clones look alike.
 	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
 fi
@@ -50,7 +65,7 @@ failed() {
 }
 
 # .config is made anew only when what it follows from has changed.
-key=$({ cat "${frags[@]}"; "${CROSS_COMPILE-}gcc" --version | head -n 1; cat "$LAB/kbuild.sh"
+key=$({ cat "${frags[@]}"; "$cc" --version | head -n 1; cat "$LAB/kbuild.sh"
 	(cd "$tree" && find . -name 'Kconfig*' -printf '%P %s %T@\n' -o -path ./Documentation -prune -o -path ./.git -prune | sort); } | sha256sum)
 if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]; then
 	new=$obj/.config.lab
@@ -85,6 +100,8 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 	[ -z "${bad-}" ] || die "$flavour: these options did not stick; mend tools/lab/configs/$flavour.config"
 	cmp -s "$new" "$obj/.config" || mv "$new" "$obj/.config" || die "$obj can't be written; make room"
 	rm -f "$new" "$new.old"
+	# Modules are built by the same.
+	echo "$llvm" > "$obj/.lab-llvm"
 	echo "$key" > "$obj/.lab-key"
 fi
 

@@ -3,7 +3,9 @@
 # Kernel text outside the image: 200 modules, eBPF, test_bpf, probes and the tracer on 4 CPUs while the page tables are read; what
 # maps it, what loading it costs, and what is left when allocations fail. Ours against the unmodified base, in the same run.
 #
-#	EXECMEM='text loads'       some of: sees text churn loads fault
+#	EXECMEM='text loads'       some of: sees text churn loads; and, which take long: bpf (all of test_bpf in the churn), fault (every
+#	                           allocation fails), configs (kernels in which text is special; clang must be there)
+#	EXECMEM_FAULT=debug        the kernel for fault: this one has KASAN and lockdep
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -12,8 +14,8 @@ set -u
 
 # shellcheck disable=SC2034 # die says it
 me=execmem
-all='sees text churn loads bpf fault'
-# All of lib/test_bpf.c takes four minutes, a failure of every allocation longer.
+all='sees text churn loads bpf fault configs'
+# All of lib/test_bpf.c takes four minutes, a failure of every allocation and other kernels longer.
 for part in ${EXECMEM:=sees text churn loads}; do
 	[[ " $all " = *" $part "* ]] || die "EXECMEM: $part is none; there are: $all"
 done
@@ -99,8 +101,30 @@ fi
 
 # Every allocation fails once. Freed memory is poisoned, which read-only memory does not survive.
 if wanted fault; then
-	guest linux-debug
-	boot execmem-fault -m bbml3 -c 2 -t 1800 -f -a 'lab=fault lab.expect=heal lab.heal_ms=30000 page_poison=1' &&
+	guest "linux-${EXECMEM_FAULT:-fault}"
+	boot execmem-fault -m bbml3 -c 2 -t 2000 -f -a 'lab=fault lab.expect=heal lab.heal_ms=30000 page_poison=1' &&
 		sed -n 's/^# lab: fault /# fault: /p' "$rundir/lines"
+fi
+
+# Kernels in which text is special: it is loaded, patched and removed, nothing is left, and few leaves map it; the suite passes.
+config() { # NAME 'PATTERN OF THE CONSOLE' ['WORDS' [run.sh's arguments]]
+	local name=execmem-$1 says=$2 words=${3-} leaves kib
+	shift $(($# > 3 ? 3 : $#))
+	words+=" kunit.enable=1 kunit.filter_glob=kernel_execmem lab=sample,resident,execmem lab.test_bpf=0 lab.bouts=1 lab.expect=heal lab.heal_ms=30000"
+	boot "$name" -m bbml3 -c 4 -t 1500 "$@" -a "$words" || return 0
+	leaves=$(field "$rundir/lines" '^# lab: text phase=resident' leaves) kib=$(field "$rundir/lines" '^# lab: text phase=resident' kib)
+	note "${name#execmem-}: $(sed -n 's/^# lab: text phase=resident //p' "$rundir/lines")"
+	if ! grep -qE "$says" "$rundir/lines"; then nok "$name-text" "the kernel does not say '$says'"
+	elif ! grep -qE '^# kernel_execmem: pass:[1-9][0-9]* fail:0 ' "$rundir/lines"; then nok "$name-text" "the suite was not run, see $rundir"
+	elif [ $((leaves * 20)) -gt $((kib / 4)) ]; then nok "$name-text" "$leaves leaves map $kib KiB"
+	else ok "$name-text"; fi
+}
+# guest() ends what it is called in.
+if wanted configs; then
+	( guest linux-debug; config kasan '^kasan: KernelAddressSanitizer initialized .generic' ) || nok execmem-kasan "does not build"
+	( guest linux-kasan-sw; config kasan-sw '^kasan: .*initialized .sw-tags' ) || nok execmem-kasan-sw "does not build"
+	( guest linux-kasan-hw; config kasan-hw '^kasan: .*initialized .hw-tags' '' -T ) || nok execmem-kasan-hw "does not build"
+	( guest linux-clang; config clang 'detected: Branch Target Identification'
+		config clang-scs 'Enabling dynamic shadow call stack' arm64.nopauth ) || nok execmem-clang "does not build"
 fi
 exit 0
