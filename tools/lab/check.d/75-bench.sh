@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Not among the steps of make check yet: its thresholds have not been run on these kernels. LAB, BUILD and J as check.sh sets them.
 # The measurements of `make bench`, in short: the model of TLBs agrees with QEMU and says the same twice, a healed linear map costs no
-# more walks and tables than one that was never split, and no change of permissions costs more instructions than when this was written.
+# more walks and tables than one that was never split, no change of permissions costs more instructions than when this was written,
+# CPUs that change pages of their own have no cache line in common, and what healing costs is in proportion to what there is to heal.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -75,24 +75,48 @@ else
 	nok bench-stat "$why"
 fi
 
-# Instructions of one change of permissions, on average. Less is better: then lower the number here.
+# Instructions of one change of permissions, the median of a hundred, and some more, as another compiler may take. Less is better: then
+# lower the number here.
 if model cost cost; then
 	while read -r name limit; do
-		mean=$(sed -n "s/^lab_cost: $name n=.* mean=\([0-9]*\).*/\1/p" "$BUILD/run/bench-cost/lines")
-		if [ "${mean:-0}" -gt 0 ] && [ "$mean" -le "$limit" ]; then ok "bench-cost-$name"
-		else nok "bench-cost-$name" "${mean:-no} instructions, at most $limit are expected"; fi
+		median=$(sed -n "s/^lab_cost: $name n=.* median=\([0-9]*\).*/\1/p" "$BUILD/run/bench-cost/lines")
+		if [ "${median:-0}" -gt 0 ] && [ "$median" -le "$limit" ]; then ok "bench-cost-$name"
+		else nok "bench-cost-$name" "${median:-no} instructions, at most $limit are expected"; fi
 	done <<-LIMITS
-		first_change 5070
+		first_change 4500
 		first_restore 510
-		change 325
-		restore 385
-		row_change 2000
-		row_restore 385
-		set_memory_ro 5360
-		set_memory_rw 5360
+		change 326
+		restore 384
+		row_change 702
+		row_restore 384
+		set_memory_ro 5350
+		set_memory_rw 5350
 	LIMITS
 else
 	nok bench-cost "$why"
+fi
+
+# Four CPUs, each at a block of its own: none writes what another touches, but for the lock's word where the blocks have one lock.
+if why=$("$LAB/bench-share.sh" "$TMP/share" -o "$BUILD/run/bench-share" -c 4 -M 8192 -t 300 "$image" "$initrd" 2>&1); then
+	if grep -q '^phase=share_apart cpus=4 .*shared=0$' "$TMP/share"; then ok bench-share-apart
+	else nok bench-share-apart "$(grep -m 2 -A 1 share_apart "$TMP/share" | xargs)"; fi
+	if [ "$(sed -n '/share_same/,$s/^line=.* name=\([^ ]*\).*/\1/p' "$TMP/share" | xargs)" = kernel_leaf_regions ]; then ok bench-share-same
+	else nok bench-share-same "$(sed -n '/share_same/,$p' "$TMP/share" | xargs)"; fi
+else
+	nok bench-share "$why"
+fi
+
+# Twice as many blocks are twice the work: each takes the same, but for those whose tables RCU frees in time to be counted.
+if why=$("$LAB/run.sh" -q -i -o "$BUILD/run/bench-heal" -M 2048 -t 300 -a 'lab=bench lab.bench=heal' "$image" "$initrd" 2>&1); then
+	read -r low high most <<< "$(awk '/^lab_heal: mib=/ { sub(/.*blocks=/, ""); n = $1; sub(/.*ticks=/, ""); t[n] = $0 }
+		END { for (n = 64; n in t; n *= 2) { d = (t[n] - t[1]) / (n - 1); if (!low || d < low) low = d; if (d > high) high = d; most = n }
+			printf "%d %d %d\n", low, high, most }' "$BUILD/run/bench-heal/lines")"
+	note "healing: $low to $high instructions a block, $most blocks at the most"
+	if [ "$most" -lt 512 ]; then nok bench-heal "no more than $most blocks"
+	elif [ "$low" -gt 2000 ] || [ $((high * 10)) -gt $((low * 13)) ]; then nok bench-heal "$low to $high instructions a block"
+	else ok bench-heal; fi
+else
+	nok bench-heal "$why"
 fi
 
 # What is wrong is said in one line.
