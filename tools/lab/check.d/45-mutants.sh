@@ -101,6 +101,7 @@ store='if (slot->level == PGTABLE_LEVEL_PMD) {\n\t\tWRITE_ONCE(*slot->entry, lea
 store+='\t\tfor (unsigned long a = addr; a < addr + size; a += PAGE_SIZE)\n\t\t\t__tlbi(vaae1is, (a >> 12) \& GENMASK(43, 0));\n\t\tdsb(ish);\n\t} else {'
 mutant tlbi-no-dsb-before audit:order mm/collapse.c "s/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n\tflush_replaced_table\(addr, addr \+ size\);\n)/\t$store\n\$1\t}\n/"
 mutant tlbi-no-dsb-behind audit:order mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t$by_hand/"
+mutant split-no-dsb audit:order mm/mmu.c 's/(visible to the table walker by the time\n\t \* the pmd entry that points to the ptes is visible.\n\t \*\/\n)\tdsb\(ishst\);\n(\t__pmd_populate\(pmdp, pte_phys, tableprot\);\n\ttrace)/$1$2/'
 mutant tlbi-of-this-cpu audit:walk mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t${by_hand/vaae1is/vaae1}\n\tdsb(ish);/"
 mutant tlbi-short audit:stale mm/collapse.c 's/__flush_tlb_kernel_pgtable_range\(start, end\)/__flush_tlb_kernel_pgtable_range(start + PAGE_SIZE, end)/'
 mutant change-no-tlbi audit:stale mm/pageattr.c 's/\t\tflush_tlb_kernel_range\(start, start \+ size\);\n\treturn ret;/\t\t;\n\treturn ret;/'

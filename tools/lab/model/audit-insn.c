@@ -446,14 +446,33 @@ static const char *no_dsb_behind(u64 pc, bool local)
 	return NULL;
 }
 
+/* What a path back from an instruction meets. */
+enum meets { NOTHING_YET, ENOUGH, NOT_ENOUGH };
+
+/**
+ * struct back - what to look for on all paths back from an instruction
+ * @meet: what an instruction is to the one that is looked at
+ * @missing: what it is called if a path has a fault
+ * @begins: and if it comes from the beginning of the function; NULL if that is none
+ * @far: and if it is too long
+ * @stored: where the last store to a table was
+ * @local: NSH is enough
+ */
+struct back {
+	enum meets (*meet)(const struct back *back, u64 at, u32 insn);
+	const char *missing, *begins, *far;
+	u64 stored;
+	bool local;
+};
+
 /*
- * Does every path to @pc meet a DSB behind the last store, and behind the
- * beginning of the function? Backwards: what comes before an instruction is the
- * one ahead of it, unless that never goes on there, and branches to it.
+ * Is there a path to @pc without what is looked for? Backwards: what comes before
+ * an instruction is the one ahead of it, unless that never goes on there, and
+ * branches to it.
  *
  * @entry: filled in: where the function begins, if a path comes from there
  */
-static const char *no_dsb_ahead(u64 pc, u64 stored, bool local, u64 *entry)
+static const char *look_back(u64 pc, const struct back *back, u64 *entry)
 {
 	static struct {
 		u64 at, target;
@@ -483,11 +502,15 @@ static const char *no_dsb_ahead(u64 pc, u64 stored, bool local, u64 *entry)
 		u64 at = todo[--left];
 
 		for (;; at -= 4) {
-			bool conditional = false, leaves = false, came = false;
-			u32 insn = 0, crm, bit = (at - first) / 4;
+			bool came = false;
+			u32 insn = 0, bit = (at - first) / 4;
+			enum meets met;
 
-			if (at <= first || at > pc + 4 * BARRIER_AHEAD)
-				return "there is no DSB near before the TLBI";
+			if (at <= first || at > pc + 4 * BARRIER_AHEAD) {
+				if (back->far)
+					return back->far;
+				break;
+			}
 			if (seen[bit / 64] & BIT(bit % 64))
 				break;
 			seen[bit / 64] |= BIT(bit % 64);
@@ -497,31 +520,101 @@ static const char *no_dsb_ahead(u64 pc, u64 stored, bool local, u64 *entry)
 				if (branches[i].target != at)
 					continue;
 				came = true;
-				/* The branch itself is neither a DSB nor a store. */
+				/* The branch itself is neither a barrier nor a store. */
 				if (left == BARRIER_BRANCHES || !fetch_insn(branches[i].at, &other))
 					return NULL; /* nobody can say */
 				todo[left++] = branches[i].at;
 			}
 			if (!fetch_insn(at - 4, &insn))
 				return NULL;
-			if (at - 4 == stored)
-				return "there is a path from the last store to a table to the TLBI without a DSB";
-			if (is_dsb(insn, &crm) && dsb_is_enough(crm, true, local))
+			met = back->meet(back, at - 4, insn);
+			if (met == NOT_ENOUGH)
+				return back->missing;
+			if (met == ENOUGH)
 				break;
 			/* B, BR, RET, ERET: what follows is come to otherwise, or is where a function begins. */
-			branch_target(at - 4, insn, &conditional, &leaves);
 			if ((insn & 0xfc000000) == 0x14000000 || (insn & 0xfe3f0000) == 0xd61f0000 ||
 			    (insn & 0xfefff800) == 0xd65f0800 || (insn & 0xfffffc1f) == 0xd65f0000 ||
 			    insn == 0) {
-				/* Behind the TLBI, nothing comes here: an alternative that was not taken. */
+				/* Behind @pc, nothing comes here: an alternative that was not taken. */
 				if (came || at > pc)
 					break;
 				*entry = at;
-				return "there is no DSB between the beginning of the function and the TLBI";
+				if (back->begins)
+					return back->begins;
+				break;
 			}
 		}
 	}
 	return NULL;
+}
+
+static enum meets meets_dsb(const struct back *back, u64 at, u32 insn)
+{
+	u32 crm;
+
+	if (at == back->stored)
+		return NOT_ENOUGH;
+	return is_dsb(insn, &crm) && dsb_is_enough(crm, true, back->local) ? ENOUGH : NOTHING_YET;
+}
+
+/* Does every path to a TLBI meet a DSB behind the last store, and behind the beginning of the function? */
+static const char *no_dsb_ahead(u64 pc, u64 stored, bool local, u64 *entry)
+{
+	const struct back back = {
+		.meet = meets_dsb, .stored = stored, .local = local,
+		.missing = "there is a path from the last store to a table to the TLBI without a DSB",
+		.begins = "there is no DSB between the beginning of the function and the TLBI",
+		.far = "there is no DSB near before the TLBI",
+	};
+
+	return look_back(pc, &back, entry);
+}
+
+/* STR and STP of X registers, unless to the stack */
+static bool fills(u32 insn)
+{
+	if (BITS(insn, 9, 5) == SP)
+		return false;
+	if ((insn & 0xfe400000) == 0xa8000000)
+		return true;
+	if ((insn & 0xfec00000) != 0xf8000000)
+		return false;
+	/* With an offset, or with a register; what else has bit 21 is atomic. */
+	return (insn & BIT(24)) || !(insn & BIT(21)) || BITS(insn, 11, 10) == 2;
+}
+
+static enum meets meets_fill(const struct back *back, u64 at, u32 insn)
+{
+	u32 crm = BITS(insn, 11, 8);
+
+	(void)at;
+	/* DMB does, too: the walker is another observer of both stores. */
+	if ((insn & 0xfffff0ff) == 0xd50330bf || is_dsb(insn, &crm))
+		return dsb_is_enough(crm, true, back->local) ? ENOUGH : NOTHING_YET;
+	if (fills(insn))
+		return NOT_ENOUGH;
+	/* BL, BLR: what is called may do either. */
+	return (insn & 0xfc000000) == 0x94000000 || (insn & 0xfffffc1f) == 0xd63f0000 ? ENOUGH : NOTHING_YET;
+}
+
+/**
+ * fill_unordered() - is there no barrier between filling a table and linking it?
+ * @pc: the store that links it
+ *
+ * By the code alone, like barrier_missing(): true only if a path to that store
+ * has another store without a barrier between them, in the same function. It
+ * need not be one to the table; Linux has none there that is not.
+ */
+const char *fill_unordered(u64 pc)
+{
+	const struct back back = {
+		.meet = meets_fill,
+		.missing = "there is a path from the stores that fill the table to the one that links it without a barrier",
+	};
+	u64 entry;
+
+	return look_back(pc, &back, &entry);
 }
 
 /**

@@ -886,6 +886,24 @@ void audit_ttbr1(u64 ttbr)
 	unlock(&audit_lock);
 }
 
+/* A table that says something is linked: a walker that sees the pointer must see what it points to. */
+static void judge_fill(const struct change *c, u64 page)
+{
+	const char *why;
+
+	if (desc_is_table(c->old, c->level) && table_address(c->old) == page)
+		return;
+	for (u32 i = 0; i < BIT(geo.bits); i++) {
+		if (!read_entry(page + 8 * i))
+			continue;
+		why = fill_unordered(c->who->pc);
+		if (why)
+			violation(RULE_ORDER, c->va, c->level, c->old, c->level, c->new, c->cpus, c->who, why,
+				  "DSB or DMB ISHST between filling a table and linking it");
+		return;
+	}
+}
+
 /**
  * audit_word() - one entry is stored to
  * @t: its table
@@ -934,9 +952,11 @@ void audit_word(struct table *t, u64 pa, u64 new, const struct who *who)
 		if (!c->cpus)
 			continue;
 		judge(c);
-		if (desc_is_table(new, c->level) && in_guest_ram(page))
+		if (desc_is_table(new, c->level) && in_guest_ram(page)) {
+			judge_fill(c, page);
 			link(table_get(page, BIT(geo.bits)), c->va, c->level + 1, from[i],
 			     c->limits | table_limits(new));
+		}
 	}
 	__atomic_store_n((u64 *)pa, new, __ATOMIC_RELAXED);
 	for (u32 i = 0; i < n; i++) {

@@ -246,6 +246,7 @@ void stale_check(u64 older_than, bool at_end);
 bool store_emulate(struct regs *regs, u64 esr, struct table *table, u64 ipa, const struct who *who);
 bool fetch_insn(u64 pc, u32 *insn);
 const char *barrier_missing(u64 pc, u64 stored, u64 lr, bool before, bool local);
+const char *fill_unordered(u64 pc);
 
 /* audit-report.c */
 struct text {

@@ -56,8 +56,10 @@ static u64 size_of(int level)
 	return BIT(g.shift + (3 - level) * g.bits);
 }
 
+/* Behind whatever was stored before. */
 static void store(u64 *entry, u64 value)
 {
+	asm volatile("dmb ishst" : : : "memory");
 	*(volatile u64 *)entry = value;
 }
 
@@ -115,7 +117,11 @@ static void fill(u64 *t, int level, u64 pa, u64 attributes)
 		t[i] = leaf(pa + i * size_of(level), level, attributes);
 }
 
-/* A sequence begins: with a table of pages, with one of blocks, or with nothing. */
+/*
+ * A sequence begins: with a table of pages, with one of blocks, or with nothing.
+ * With 64K pages and 48 bits there are 64 entries at level 1, and one sequence
+ * uses the last of them, too.
+ */
 enum start { PAGES, BLOCK, NOTHING };
 
 static void begin(enum start start, u64 attributes)
@@ -491,6 +497,10 @@ void tlbi_dsb_of_loads(u64 argument);
 void tlbi_loop(u64 argument, u64 count);
 void tlbi_no_dsb_before_loop(u64 argument, u64 count);
 void tlbi_dsb_before_loop(u64 argument, u64 count);
+void link_filled(u64 *entry, u64 table, u64 *in_table, u64 leaf);
+void link_filled_ld(u64 *entry, u64 table, u64 *in_table, u64 leaf);
+void link_filled_one_path(u64 *entry, u64 table, u64 *in_table, u64 leaf, u64 which);
+void link_filled_loop(u64 *entry, u64 table, u64 *in_table, u64 leaf, u64 count);
 
 static void audit_order(void)
 {
@@ -528,6 +538,22 @@ static void audit_order(void)
 	store(&l3[1], leaf(SOME_PA + size_of(3), 3, RO));
 	tlbi_dsb_of_loads(va_argument(here + size_of(3)));
 	expect_rules("dsb-of-loads", ORDER);
+
+	begin(NOTHING, 0);
+	link_filled(&l2[0], table(l3), &l3[1], leaf(SOME_PA, 3, 0));
+	expect_rules("filled-and-linked", ORDER);
+
+	begin(NOTHING, 0);
+	link_filled_ld(&l2[0], table(l3), &l3[1], leaf(SOME_PA, 3, 0));
+	expect_rules("filled-dmb-of-loads", ORDER);
+
+	begin(NOTHING, 0);
+	link_filled_one_path(&l2[0], table(l3), &l3[1], leaf(SOME_PA, 3, 0), 0);
+	expect_rules("filled-dmb-on-one-path", ORDER);
+
+	begin(NOTHING, 0);
+	link_filled_loop(&l2[0], table(l3), &l3[0], leaf(SOME_PA, 3, 0), 4);
+	expect_rules("filled-in-a-loop", ORDER);
 }
 
 /* Every kind of store changes an output address, so that it is seen, and must leave what it would have. */

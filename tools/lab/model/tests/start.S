@@ -125,6 +125,32 @@ mmu_is_on:
 
 /* For audit.h: TLBIs with DSBs where they should not be, and stores of every kind. */
 	.arch	armv8.8-a+mops
+	function link_filled
+	str	x3, [x2]
+	str	x1, [x0]
+	ret
+
+	function link_filled_ld
+	str	x3, [x2]
+	dmb	ishld
+	str	x1, [x0]
+	ret
+
+	function link_filled_one_path
+	str	x3, [x2]
+	cbz	x4, 1f
+	dmb	ishst
+1:	str	x1, [x0]
+	ret
+
+	function link_filled_loop
+	dmb	ishst
+1:	stp	x3, xzr, [x2], #16
+	subs	x4, x4, #1
+	b.ne	1b
+	str	x1, [x0]
+	ret
+
 	function tlbi_no_dsb_before
 	tlbi	vaale1is, x0
 	dsb	ish
