@@ -23,8 +23,9 @@ check: tree ## every test; STEPS="series tools" chooses some
 bench: tree ## what fragmentation costs and healing gives back: table, JSON, pictures in build/bench/
 	@$(call kernel,base,bench)
 	@$(call kernel,linux,bench)
+	@$(call kernel,linux,bench-suite)
 	@$L/bench-packages.sh $(B)/packages
-	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench.sh $(B)/obj/base-bench $(B)/obj/linux-bench $(B)/bench
+	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench.sh $(addprefix $(B)/obj/,base-bench linux-bench linux-bench-suite) $(B)/bench
 
 soak: ## a list of jobs for hours on machines to spare: the churn by seed, machine, checker; tools/lab/soak.sh
 	@$L/soak.sh

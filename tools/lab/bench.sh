@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# bench.sh BASE_OBJ OUR_OBJ OUTDIR: what fragmentation costs, what healing gives back, and what the series costs. The unmodified kernel
-# and ours, from their build folders, do the same work on a machine of one CPU whose instructions are counted; a model of TLBs looks
-# on (plugins/tlb.c). Leaves in OUTDIR table.txt, bench.json, bench.svg and report.html; `records` has all that they are made of.
+# bench.sh BASE_OBJ OUR_OBJ SUITE_OBJ OUTDIR: what fragmentation costs, what healing gives back, and what the series costs. The
+# unmodified kernel and ours, from their build folders, do the same work on a machine of one CPU whose instructions are counted; a
+# model of TLBs looks on (plugins/tlb.c). Our kernel in SUITE_OBJ, which may be OUR_OBJ, has the KUnit suite that says what a
+# collapse costs. Leaves in OUTDIR table.txt, bench.json, bench.svg and report.html; `records` has all that they are made of.
 #
 #	BENCH_WORKLOADS	which (default: all there are; none with '')
 #	BENCH_CORES	whose TLBs: n1, v2, n3, ampereone (default n1; the table shows the first)
@@ -11,13 +12,13 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-[ $# = 3 ] || die "usage: bench.sh BASE_OBJ OUR_OBJ OUTDIR"
-base=$1 ours=$2 out=$3
+[ $# = 4 ] || die "usage: bench.sh BASE_OBJ OUR_OBJ SUITE_OBJ OUTDIR"
+base=$1 ours=$2 suite=$3 out=$4
 mib=${BENCH_MIB:-1024} limit=${BENCH_LIMIT:-1200} cores=${BENCH_CORES:-n1} packages=${BENCH_PACKAGES-}
-for obj in "$base" "$ours"; do
+for obj in "$base" "$ours" "$suite"; do
 	[ -r "$obj/arch/arm64/boot/Image" ] || die "$obj: no kernel is built there; make bench builds it"
 done
-base=$(cd "$base" && pwd) ours=$(cd "$ours" && pwd)
+base=$(cd "$base" && pwd) ours=$(cd "$ours" && pwd) suite=$(cd "$suite" && pwd)
 for core in $cores; do
 	[[ $core =~ ^(n1|v2|n3|ampereone)$ ]] || die "BENCH_CORES=$cores: n1, v2, n3 or ampereone is expected"
 done
@@ -111,13 +112,14 @@ cost() {
 	[ "$2" != bbml3 ] || sed -n "s/^phase=/flushes kernel=$1 at=/p" "$report"
 }
 
-# boot KERNEL MACHINE CPUS: all instructions from reset to power-off. On a mixed machine the linear map is repainted in pages.
+# boot KERNEL MACHINE CPUS MIB: all instructions from reset to power-off. On a mixed machine the linear map is repainted in pages.
 boot() {
-	local said probe=
+	local said probe='' several=()
 	[ "$2" != mixed ] || probe=linear_map_split_to_ptes
-	said=$(COUNT_PROBES=$probe "$LAB/count.sh" -c "$3" -m "$2" -M 2048 -t "$limit" -a 'quiet lab=none' "$(image_of "$1")" \
+	[ "$3" = 1 ] || several=(-e)
+	said=$(COUNT_PROBES=$probe "$LAB/count.sh" ${several[@]+"${several[@]}"} -c "$3" -m "$2" -M "$4" -t "$limit" -a 'quiet lab=none' "$(image_of "$1")" \
 		"$out/guest-$1/initrd.cpio.gz" 2>&1) || { fail "$1, boot: $said"; return; }
-	echo "boot kernel=$1 machine=$2 insns=$(head -n 1 <<< "$said")"
+	echo "boot kernel=$1 machine=$2 cpus=$3 mib=$4 insns=$(head -n 1 <<< "$said")"
 	[ ! "$probe" ] || sed -n "s/^$probe calls=/repaint kernel=$1 calls=/p" <<< "$said"
 }
 
@@ -149,7 +151,7 @@ batch() {
 # The suite's case `costs` reports a collapse in ticks.
 collapse() {
 	"$LAB/run.sh" -q -i -o "$out/ours-kunit" -M 4096 -t "$limit" -a 'kunit.enable=1 kunit.filter_glob=kernel_collapse.costs lab=none' \
-		"$(image_of ours)" "$out/guest-ours/initrd.cpio.gz" > "$TMP/collapse" 2>&1 || { fail "$(tail -n 1 "$TMP/collapse")"; return; }
+		"$suite/arch/arm64/boot/Image" "$out/guest-ours/initrd.cpio.gz" > "$TMP/collapse" 2>&1 || { fail "$(tail -n 1 "$TMP/collapse")"; return; }
 	grep -q 'ticks: ' "$out/ours-kunit/lines" || { note "no suite kernel_collapse in our kernel: the cost of a collapse is left out" >&2; return; }
 	awk '/ticks: / { sub(/.*ticks: /, ""); n = $NF; sub(/ [0-9]+$/, ""); gsub(/ /, "_"); print "kunit kernel=ours at=" $0 " ticks=" n }' \
 		"$out/ours-kunit/lines"
@@ -167,9 +169,11 @@ done
 for k in base ours; do
 	job cost $k bbml3
 	job cost $k nobbml3
-	job boot $k bbml3 1
-	job boot $k nobbml3 1
-	job boot $k mixed 2
+	for m in bbml3 nobbml3; do
+		job boot $k $m 4 8192
+		job boot $k $m 1 2048
+	done
+	job boot $k mixed 2 2048
 	job share $k
 done
 job collapse

@@ -4,7 +4,8 @@
 # The config is tinyconfig, the flavour's fragment in configs/ (below it, with a first line `# base: NAME`, the one of NAME), and
 # olddefconfig. A requested value that does not come out is an error. The log is OBJDIR/build.log. One process at a time works in a
 # folder: steps that run at once and need the same kernel wait for the one that builds it. With a line `# compiler: clang` LLVM
-# builds the kernel: the one of LLVM=1 or LLVM=-19, as the kernel's make has it, or the newest that is here.
+# builds the kernel: the one of LLVM=1 or LLVM=-19, as the kernel's make has it, or the newest that is here. With a line
+# `# objects: NAME` a new folder begins with the objects of that flavour, if they are beside it: options that few files look at.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -63,6 +64,14 @@ failed() {
 	! grep -q 'No space left' "$log" || die "the disk is full; make room"
 	die "$2; the whole log is $log"
 }
+
+# All but what says how they were made: interrupted, it begins anew.
+like=$(sed -n 's/^# objects: *//p' "${frags[-1]}") beside=$(dirname "$obj")/$(basename "$tree")-$like
+if [ "$like" ] && [ ! -f "$obj/.config" ] && [ -f "$beside/.lab-key" ]; then
+	(set -o pipefail
+	 tar -C "$beside" -c --exclude=./.config --exclude='./.lab-*' --exclude=./build.log . | tar -C "$obj" -x) 2>> "$log" ||
+		die "$beside can't be copied to $obj; make room"
+fi
 
 # .config is made anew only when what it follows from has changed.
 key=$({ cat "${frags[@]}"; "$cc" --version | head -n 1; cat "$LAB/kbuild.sh"

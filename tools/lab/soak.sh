@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The churn of kernel leaf mappings (kernel_leaf_fuzz, arch/arm64/mm/tests/) for as long as there are machines to spare: a list of
 # jobs, each a line that is a shell command, to be run in any order, anywhere, at the top of this repository. A job boots a kernel,
-# lasts two minutes, five at the most, depends on no other, says how it went in KTAP, and does the same when it is run again.
+# lasts two minutes, ten at the most, depends on no other, says how it went in KTAP, and does the same when it is run again.
 #
 #	SOAK_HOURS=8            how long the list is on one machine, one job at a time
 #	SOAK_SEEDS=1..240       or these seeds, one job each
@@ -19,7 +19,7 @@ usage="usage: soak.sh                prints the list
   -d MASK      disturbs the schedule: 1 by timers, 2 at the edges of locks, 3 by both (0)
   -w           beside processes that do what splits and collapses, too"
 
-job_seconds=100 job_limit=300 jobs_an_hour=30
+job_seconds=100 job_limit=600 jobs_an_hour=30
 
 # KERNEL: what it needs, if all of it is there.
 image() { echo "$BUILD/obj/linux-$1/arch/arm64/boot/Image"; }

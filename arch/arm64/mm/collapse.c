@@ -939,7 +939,8 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
  * Only what lies in the range as a whole: a table that also maps something else
  * stays, and of its contiguous groups only those in the range are folded. (Those
  * of a block are not, if it is not to be one leaf yet: the next change would
- * unfold them again.) Nothing is queued, for vunmap() clears entries under none of the locks here.
+ * unfold them again.) Nothing is queued, for vunmap() clears entries under none
+ * of the locks here.
  *
  * Whatever attributes a block has, a table is kept for its next split, until
  * kernel_collapse_forget_vmap().

@@ -224,6 +224,7 @@ void bpf_run(const struct bpf_program *p);
 /* Workloads: each call is one bout, in a process of its own. */
 void secretmem_bout(unsigned int *seed);
 void secretmem_phases(void (*seen)(const char *phase, unsigned int round));
+void plainmem_round(unsigned int *seed);
 bool secretmem_is_absent(void);
 void bpf_bout(unsigned int *seed);
 void modules_bout(unsigned int *seed);

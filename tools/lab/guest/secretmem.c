@@ -47,10 +47,10 @@ bool secretmem_is_absent(void)
 	return fd < 0 && errno == ENOSYS;
 }
 
-static void secret_open(struct secret *s, size_t size)
+static void file_open(struct secret *s, size_t size, int fd)
 {
 	s->size = size;
-	s->fd = syscall(SYS_memfd_secret, 0);
+	s->fd = fd;
 	if (s->fd < 0)
 		give_up("memfd_secret: %s", strerror(errno));
 	if (ftruncate(s->fd, size))
@@ -58,6 +58,11 @@ static void secret_open(struct secret *s, size_t size)
 	s->at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (s->at == MAP_FAILED)
 		give_up("memfd_secret: mmap: %s", strerror(errno));
+}
+
+static void secret_open(struct secret *s, size_t size)
+{
+	file_open(s, size, syscall(SYS_memfd_secret, 0));
 }
 
 /* Every stride-th page holds its own address. */
@@ -132,4 +137,23 @@ void secretmem_phases(void (*seen)(const char *phase, unsigned int round))
 		shared->last_close_ms = now_ms();
 		seen("closed", round);
 	}
+}
+
+/**
+ * plainmem_round() - a round of secretmem_phases() with files that nothing is split for
+ *
+ * What is free is in another order then, as it is behind secretmem_phases().
+ */
+void plainmem_round(unsigned int *seed)
+{
+	unsigned int files = opt.files < MAX_FILES ? opt.files : MAX_FILES;
+	struct secret s[MAX_FILES];
+
+	(void)seed;
+	for (unsigned int i = 0; i < files; i++) {
+		file_open(&s[i], (size_t)opt.mib << 20, syscall(SYS_memfd_create, "plain", 0));
+		secret_touch(&s[i], (size_t)opt.stride * geometry.page);
+	}
+	for (unsigned int i = 0; i < files; i++)
+		secret_close(&s[i]);
 }
