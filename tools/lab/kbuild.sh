@@ -68,8 +68,8 @@ failed() {
 # All but what says how they were made: interrupted, it begins anew.
 like=$(sed -n 's/^# objects: *//p' "${frags[-1]}") beside=$(dirname "$obj")/$(basename "$tree")-$like
 if [ "$like" ] && [ ! -f "$obj/.config" ] && [ -f "$beside/.lab-key" ]; then
-	(set -o pipefail
-	 tar -C "$beside" -c --exclude=./.config --exclude='./.lab-*' --exclude=./build.log . | tar -C "$obj" -x) 2>> "$log" ||
+	(flock 9 && set -o pipefail && # nobody builds there meanwhile
+	 tar -C "$beside" -c --exclude=./.config --exclude='./.lab-*' --exclude=./build.log . | tar -C "$obj" -x) 2>> "$log" 9< "$beside/.lab-lock" ||
 		die "$beside can't be copied to $obj; make room"
 fi
 

@@ -22,6 +22,7 @@ usage="usage: run.sh [options] IMAGE INITRD
   -t SECONDS         time limit (default 300)
   -a 'WORDS'         more words for the kernel command line, e.g. 'lab=secretmem,mixed lab.expect=heal'
   -b DISK            a raw image that the guest sees as a virtio disk, read-only
+  -w MIB             an empty virtio disk of that size that the guest may write to, for swap; nothing of it is kept
   -o OUTDIR          where console.log goes (default: a new folder in \$TMPDIR)
   -i                 instruction counting: one CPU (under the model those of -c), the same numbers each time, idle time costs nothing
   -f                 allocations are made to fail: what the kernel reports of that is no failure of the run
@@ -32,8 +33,8 @@ exit status: 0 pass, 1 fail, 2 could not run"
 die() { echo "run.sh: $*" >&2; exit 2; }
 number() { [[ $2 =~ ^[0-9]+$ && $2 -ge $3 && $2 -le $4 ]] || die "$1 $2: a number from $3 to $4 is expected"; }
 
-machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' audit='' mte=''
-while getopts :m:c:M:t:a:o:x:b:ReATfisqh flag; do
+machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' swap='' audit='' mte=''
+while getopts :m:c:M:t:a:o:x:b:w:ReATfisqh flag; do
 	case $flag in
 	m) machine=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -43,6 +44,7 @@ while getopts :m:c:M:t:a:o:x:b:ReATfisqh flag; do
 	o) outdir=$OPTARG ;;
 	x) model_words=$OPTARG ;;
 	b) disk=$OPTARG ;;
+	w) swap=$OPTARG ;;
 	R) realm=1 model=1 ;;
 	e) model=1 ;;
 	A) audit=1 model=1 ;;
@@ -91,6 +93,8 @@ done
 [ -z "$model_words" ] || [ "$model" ] || die "-x $model_words: there is no model to take it; add -e, -R or another -m"
 [ -z "$model" ] || [ "$mib" -le 16384 ] || die "-M $mib: the model has 16384 MiB at most"
 [ -z "$disk" ] || [ -r "$disk" ] && [ ! -d "$disk" ] || die "-b $disk: no such file"
+[ -z "$swap" ] || number -w "$swap" 1 16384
+[ -z "$swap" ] || [ -z "$disk$realm" ] || die "-w: not with -b or -R"
 
 # What the CPUs are, without the model and with it.
 cpu=max last=$((cpus - 1)) lacks=
@@ -166,6 +170,11 @@ if [ "$disk" ]; then
 	[ -z "$realm" ] || memory_file
 	args+=(-drive "if=none,id=disk,format=raw,readonly=on,file=$(in_list "$disk")"
 		-device "virtio-blk-pci,drive=disk,disable-legacy=on${realm:+,iommu_platform=on}")
+fi
+if [ "$swap" ]; then # without a name once QEMU has it
+	file=$(mktemp "${TMPDIR:-/tmp}/lab-swap.XXXXXX") && exec {swapfd}<> "$file" && rm "$file" && truncate -s "${swap}M" "/proc/self/fd/$swapfd" ||
+		die "${TMPDIR:-/tmp}: can't be written; set TMPDIR"
+	args+=(-drive "if=none,id=swap,format=raw,file=/proc/self/fd/$swapfd" -device "virtio-blk-pci,drive=swap,disable-legacy=on")
 fi
 append="console=ttyAMA0 $earlycon panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then

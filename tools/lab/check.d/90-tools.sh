@@ -188,6 +188,11 @@ same option-list "$(grep '^  ' "$TMP/err" | xargs)" 'CONFIG_64BIT=n (is y) CONFI
 same option-no-config "$(find "$out/obj" -maxdepth 1 -name .config)" ''
 fails no-flavour 'no such flavour: tools/lab/configs/none.config' run "$lab/kbuild.sh" "$real_tree" none "$out/obj"
 fails no-tree "is not a kernel tree; run make tree" run "$lab/kbuild.sh" "$TMP/sums" min "$out/obj"
+# An option more: next to nothing is compiled again, and what is copied is not what says how it was made.
+mkdir -p "$out/objs/linux-one" && touch "$out/objs/linux-one/"{.lab-lock,.lab-key,.config,build.log,kept.o}
+printf '# base: bogus\n# objects: one\n' > "$lab/configs/two.config"
+fails objects-of-another 'two: these options did not stick' kbuild_lines "$real_tree" two "$out/objs/linux-two"
+same objects-copied "$(cd "$out/objs/linux-two" && ls -A kept.o .lab-key .config 2>/dev/null | xargs)" kept.o
 if [ "$(uname -m)" != aarch64 ]; then
 	without aarch64-linux-gnu-gcc
 	fails build-without-cross 'no aarch64-linux-gnu-gcc; run make setup' run "$lab/kbuild.sh" "$real_tree" min "$out/obj"

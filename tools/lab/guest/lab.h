@@ -250,6 +250,9 @@ bool run_child(void (*fn)(unsigned int *), unsigned int times, int index);
 bool run_worker(const struct worker *w, unsigned int times);
 bool run_mixed(void);
 
+/* hibernate.c */
+void hibernate_check(const char *name);
+
 /* cpu.c, disk.c: what the machine has, and whether it works. */
 bool is_realm(void);
 void machine_check(const char *name);
