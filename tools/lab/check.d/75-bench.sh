@@ -131,5 +131,5 @@ refused bench-core 'core=x1: n1, v2, n3 or ampereone is expected' "$LAB/bench-tl
 refused bench-l2 'l2=1000x3: ' "$LAB/bench-tlb.sh" "$TMP/none" l2=1000x3 '' -M 1024 "$image" "$initrd"
 refused bench-image 'no such Image' "$LAB/bench-tlb.sh" "$TMP/none" '' '' -M 1024 "$TMP/Image" "$initrd"
 COUNT_PROBES=no_such_function refused bench-probe 'there is no function no_such_function' "$LAB/count.sh" -M 1024 "$image" "$initrd"
-refused bench-obj 'make bench builds it' "$LAB/bench.sh" "$TMP/a" "$TMP/b" "$TMP/out"
+refused bench-obj 'make bench builds it' "$LAB/bench.sh" "$TMP/a" "$TMP/b" "$TMP/c" "$TMP/out"
 [ ! -e "$TMP/none" ] || nok bench-none "a report of a run that was refused"
