@@ -1589,11 +1589,16 @@ static long lost_tables(void)
 	return nr;
 }
 
-/* What the worker and others still have to do is given some seconds. */
+/*
+ * What the worker and others still have to do is given some seconds, and more
+ * where others read the tables meanwhile: with KASAN's shadow that takes long.
+ */
 static bool soon_whole(unsigned long addr, unsigned long size)
 {
+	const int patience = alone ? 20000 : 100000;
+
 	for (int ms = 0; leaf_size(addr) < size; ms += 20) {
-		if (ms > 20000)
+		if (ms > patience)
 			return false;
 		msleep(20);
 	}
