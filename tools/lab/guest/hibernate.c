@@ -64,6 +64,8 @@ static void there_and_back(unsigned int *seed)
 	/* Half a second passes before any of this is collapsed. */
 	secretmem_phases(ignore);
 	must(write_file("/sys/power/state", "disk"), "/sys/power/state");
+	/* What the image holds: leaves that are split still, and queued. */
+	leaves_phase("hibernated", 0);
 	for (size_t i = 0; i < KEPT_WORDS; i++) {
 		if (kept[i] != i * 0x9e3779b97f4a7c15ul)
 			give_up("hibernate: word %#zx holds %#lx", i, kept[i]);

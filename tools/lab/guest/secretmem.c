@@ -52,12 +52,12 @@ static void file_open(struct secret *s, size_t size, int fd)
 	s->size = size;
 	s->fd = fd;
 	if (s->fd < 0)
-		give_up("memfd_secret: %s", strerror(errno));
+		give_up("memfd: %s", strerror(errno));
 	if (ftruncate(s->fd, size))
-		give_up("memfd_secret: ftruncate: %s", strerror(errno));
+		give_up("memfd: ftruncate: %s", strerror(errno));
 	s->at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (s->at == MAP_FAILED)
-		give_up("memfd_secret: mmap: %s", strerror(errno));
+		give_up("memfd: mmap: %s", strerror(errno));
 }
 
 static void secret_open(struct secret *s, size_t size)
