@@ -61,10 +61,10 @@ static void there_and_back(unsigned int *seed)
 		kept[i] = i * 0x9e3779b97f4a7c15ul;
 	swap_make();
 	must(write_file("/sys/power/disk", "test_resume"), "/sys/power/disk (CONFIG_HIBERNATION)");
-	/* Half a second passes before any of this is collapsed. */
+	/* Some of it may be queued still when the image is made. */
 	secretmem_phases(ignore);
 	must(write_file("/sys/power/state", "disk"), "/sys/power/state");
-	/* What the image holds: leaves that are split still, and queued. */
+	/* What is left of it when all runs again. */
 	leaves_phase("hibernated", 0);
 	for (size_t i = 0; i < KEPT_WORDS; i++) {
 		if (kept[i] != i * 0x9e3779b97f4a7c15ul)
