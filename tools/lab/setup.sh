@@ -65,9 +65,9 @@ if ! qemu_ok; then
 	candidate=$(apt-cache policy qemu-system-arm | sed -n 's/^ *Candidate: \([0-9]*:\)\?\([0-9]*\).*/\2/p')
 	if [ "${candidate:-0}" -ge "$QEMU_MIN" ]; then
 		run "${install[@]}" qemu-system-arm || fail "apt-get install failed"
-	else # from backports; the machine's own sources resolve the rest
+	else
 		suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")-backports
-		private_apt "$TMP" "$suite" || die "$what; no Debian mirror in apt's sources: install qemu-system-arm $QEMU_MIN or newer by hand"
+		private_apt "$TMP" "$suite" beside || die "$what; no Debian mirror in apt's sources: install qemu-system-arm $QEMU_MIN or newer by hand"
 		run apt-get "${APT[@]}" update || fail "no network? apt-get update of $suite failed"
 		run "${install[@]}" "${APT[@]}" -t "$suite" qemu-system-arm || fail "apt-get install from $suite failed"
 	fi
