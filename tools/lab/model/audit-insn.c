@@ -251,7 +251,8 @@ static bool dc_zva(struct store *s, u32 insn)
  * FEAT_MOPS, as memset() and memcpy() use it: P, M and E follow each other.
  * The prologue may leave everything to the main part (option A: the address is
  * that of the end, and the size counts up to zero); the main part goes up to
- * the end of the page, and is done again for the next one.
+ * the end of the page, and is done again for the next one. A copy that goes
+ * down counts its size down: its prologue may not have trapped.
  */
 static bool mops(struct store *s, u32 insn, bool set)
 {
@@ -259,13 +260,17 @@ static bool mops(struct store *s, u32 insn, bool set)
 	u32 rd = BITS(insn, 4, 0), rn = BITS(insn, 9, 5), rs = BITS(insn, 20, 16);
 	u32 stage = set ? BITS(insn, 15, 14) : BITS(insn, 23, 22);
 	u64 left, to, byte;
+	bool forward;
 
+	if (stage)
+		forward = set || (long)regs->x[rn] <= 0;
+	else
+		forward = set || !BITS(insn, 26, 26) || regs->x[rs] > regs->x[rd] ||
+			  regs->x[rs] + regs->x[rn] <= regs->x[rd];
+	if (!forward)
+		fail("cpu %u: the auditor does no copy that goes down, 0x%x at pc 0x%lx (lr 0x%lx)", s->who->cpu,
+		     insn, regs->pc, regs->x[30]);
 	if (!stage) {
-		bool forward = set || !BITS(insn, 26, 26) || regs->x[rs] > regs->x[rd] ||
-			       regs->x[rs] + regs->x[rn] <= regs->x[rd];
-
-		if (!forward)
-			return false;
 		regs->x[rd] += regs->x[rn];
 		if (!set)
 			regs->x[rs] += regs->x[rn];
@@ -631,24 +636,29 @@ const char *fill_unordered(u64 pc)
 const char *barrier_missing(u64 pc, u64 stored, u64 lr, bool before, bool local)
 {
 	static struct {
-		u64 key, stored, event;
+		u64 key, caller, stored, event; /* @caller: where it has the DSB; 0: it needs none */
 	} known[KNOWN];
 	u64 key = pc | before, slot = (pc >> 2 ^ before) % KNOWN;
-	u64 entry;
+	u64 entry, caller = 0;
 	const char *why;
 
-	if (known[slot].key == key && known[slot].stored == stored && counts.events - known[slot].event < 1000)
+	if (known[slot].key == key && (!known[slot].caller || known[slot].caller == lr) &&
+	    known[slot].stored == stored && counts.events - known[slot].event < 1000)
 		return NULL;
 	if (before) {
 		why = no_dsb_ahead(pc, stored, local, &entry);
 		/* A function that calls no others has its caller in LR. */
-		if (why && entry && (lr < entry || lr > pc) && !no_dsb_ahead(lr, stored, local, &entry))
-			why = NULL;
+		if (why && entry && (lr < entry || lr > pc)) {
+			caller = lr;
+			if (!no_dsb_ahead(lr, stored, local, &entry))
+				why = NULL;
+		}
 	} else {
 		why = no_dsb_behind(pc, local);
 	}
 	if (!why) {
 		known[slot].key = key;
+		known[slot].caller = caller;
 		known[slot].stored = stored;
 		known[slot].event = counts.events;
 	}

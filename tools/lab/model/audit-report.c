@@ -12,6 +12,7 @@ static const char * const names[RULES] = {
 	[RULE_RESIZE] = "resize", [RULE_CONT] = "cont", [RULE_HOLE] = "hole", [RULE_STALE] = "stale",
 	[RULE_WALK] = "walk", [RULE_REUSE] = "reuse", [RULE_ORDER] = "order", [RULE_WX] = "wx",
 	[RULE_GRANT] = "grant", [RULE_GAP] = "gap", [RULE_NOTHING] = "nothing",
+	[RULE_FILL] = "order", [RULE_NOTED] = "gap",
 };
 
 /* Where the Arm ARM (DDI 0487) says so: titles, because numbers differ by its issue. */
@@ -31,7 +32,14 @@ static const char * const sections[RULES] = {
 	[RULE_GRANT] = "Hierarchical control of data access and instruction execution permissions",
 	[RULE_GAP] = "FEAT_BBM, Support levels for changing table or block size",
 	[RULE_NOTHING] = "none",
+	[RULE_FILL] = "Translation table walks and the memory model",
+	[RULE_NOTED] = "FEAT_BBM, Support levels for changing table or block size",
 };
+
+static bool is_noted(enum rule rule)
+{
+	return rule == RULE_NOTED || machine.inject;
+}
 
 static void add(struct text *text, const char *what)
 {
@@ -129,7 +137,7 @@ static void decode_cpus(struct text *text, u32 cpus)
 }
 
 /**
- * violation() - count one, and say it unless there were many
+ * violation() - count one, and say it unless there were many; also what is but noted
  * @rule: which
  * @va: the address
  * @level: of @old
@@ -146,23 +154,25 @@ void violation(enum rule rule, u64 va, int level, u64 old, int new_level, u64 ne
 {
 	static struct text was, is, held;
 
-	counts.violations++;
-	counts.recent |= BIT(rule);
+	if (rule != RULE_NOTED) {
+		counts.violations++;
+		counts.recent |= BIT(rule);
+	}
 	if (counts.by_rule[rule]++ >= LINES_PER_RULE)
 		return;
 	decode(&was, old, level);
 	decode(&is, new, new_level);
 	decode_cpus(&held, cpus);
-	say_alone("%s audit %s: va 0x%lx level %u old 0x%lx (%s) new 0x%lx (%s) cpu %u pc 0x%lx lr 0x%lx "
+	say_alone("%s audit %s: va 0x%lx level %s%u old 0x%lx (%s) new 0x%lx (%s) cpu %u pc 0x%lx lr 0x%lx "
 		  "event %lu held by CPUs %s: %s; expected %s (DDI 0487, %s)",
-		  rule == RULE_GAP || machine.inject ? "noted" : "FAULT", names[rule], va, (u32)(level < 0 ? 0 : level),
-		  old, was.at, new, is.at, who->cpu, who->pc, who->lr, who->event, held.at, what,
-		  expected, sections[rule]);
+		  is_noted(rule) ? "noted" : "FAULT", names[rule], va, level < 0 ? "-" : "",
+		  (u32)(level < 0 ? -level : level), old, was.at, new, is.at, who->cpu, who->pc, who->lr,
+		  who->event, held.at, what, expected, sections[rule]);
 }
 
 void audit_summary(void)
 {
-	u64 bad = counts.violations - counts.by_rule[RULE_GAP];
+	u64 bad = counts.violations;
 
 	if (!counts.stores || !counts.tlbis || !counts.ttbr1 || !counts.peak_tables) {
 		bad++;
@@ -173,8 +183,7 @@ void audit_summary(void)
 	for (u32 i = 0; i < RULES; i++) {
 		if (counts.by_rule[i] > LINES_PER_RULE)
 			say_alone("%s audit %s: %lu of these, of which %u were reported",
-				  i == RULE_GAP || machine.inject ? "noted" : "FAULT", names[i], counts.by_rule[i],
-				  (u32)LINES_PER_RULE);
+				  is_noted(i) ? "noted" : "FAULT", names[i], counts.by_rule[i], (u32)LINES_PER_RULE);
 	}
 	say_alone("audit: %lu stores (%lu changed an entry, %lu were decoded), %lu TLBIs of the kernel's half "
 		  "and %lu of the other, %lu writes of TTBR1_EL1, %u tables at most, %lu violations; "

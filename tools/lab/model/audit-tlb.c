@@ -22,8 +22,7 @@
 
 static struct stale pool[MAX_STALE] __attribute__((section(".noinit")));
 static u32 buckets[BUCKETS + 1], free_list, fresh, oldest = NONE, newest = NONE, last = NONE;
-u32 stale_live;
-static u32 growing;		/* records with WHY_LARGER */
+static u32 stale_live, growing;	/* records; those with WHY_LARGER */
 
 static u32 region_shift(void)
 {
@@ -175,15 +174,28 @@ void stale_leaf(u64 va, u64 size, u64 unit, u64 old, int level, u8 limits, u32 c
 	}
 }
 
-/* A table entry changed: walk caches may hold the pointer to @table. */
-void stale_table(u64 va, u64 size, u64 old, int level, u32 cpus, struct table *table,
+/**
+ * stale_table() - a table entry changed that walk caches may hold
+ * @va: the first address that it translates
+ * @old: the entry
+ * @level: its
+ * @limits: what it and the tables above it took away
+ * @cpus: who may hold it
+ * @why: WHY_LARGER: it is not there any more; WHY_TIGHTER: it points there, but forbids more
+ * @table: what it points to
+ * @who: who did it
+ */
+void stale_table(u64 va, u64 old, int level, u8 limits, u32 cpus, u8 why, struct table *table,
 		 const struct who *who)
 {
+	u64 size = level_span(level);
+
 	if (!cpus)
 		return;
 	stale_new(&(struct stale){
 		.start = va, .end = va + size, .unit = size, .old = old, .kind = STALE_TABLE,
-		.level = level, .cpus = cpus, .why = WHY_LARGER, .who = *who, .table = table_index(table),
+		.level = level, .limits = limits, .cpus = cpus, .why = why, .who = *who,
+		.table = table_index(table),
 	});
 }
 
@@ -247,7 +259,7 @@ void stale_forget_cpus(u32 cpus)
  * @size: bytes
  * @all: every address
  * @last_level: not the walk caches
- * @asid: entries of one ASID and global ones alone
+ * @asid: entries of one ASID, and global leaves
  * @ttl: the level it is confined to, or -1
  * @cpus: whose
  * @local: not broadcast
@@ -271,6 +283,9 @@ static void apply(struct stale *s, void *context)
 	if (s->kind == STALE_TABLE) {
 		/* The hint is the level of the leaf: the pointer is above it. */
 		if (t->last_level || (t->ttl >= 0 && t->ttl <= s->level))
+			return;
+		/* They match by ASID, even where the leaves below are global, and by which nobody noted. */
+		if (t->asid)
 			return;
 		start = s->start;
 		end = s->end;
@@ -380,6 +395,9 @@ static bool decode(u32 crm, u32 op2, u64 argument, struct tlbi *t)
 			t->ttl = BITS(argument, 38, 37);
 		if (!is_granule(BITS(argument, 47, 46)))
 			return false;
+		/* Then nothing need be invalidated. */
+		if (t->ttl >= 0 && (t->start & (level_span(t->ttl) - 1)))
+			return false;
 	} else {
 		u32 ttl = BITS(argument, 47, 44);
 
@@ -459,10 +477,14 @@ void audit_tlbi(struct regs *regs, u64 esr, u64 argument)
 	unlock(&audit_lock);
 }
 
-/* Addresses that Linux keeps its linear map at: nothing there is invalidated lazily. */
+/*
+ * Addresses that Linux keeps its linear map at: nothing there is invalidated
+ * lazily. It ends where it would with the fewest bits that the kernel can do
+ * with (VA_BITS_MIN), which without 52 of them are 47 with 16K pages.
+ */
 bool in_linear_map(u64 va)
 {
-	u32 bits = geo.va_bits > 48 ? 48 : geo.va_bits;
+	u32 most = geo.page_shift == 14 ? 47 : 48, bits = geo.va_bits > 48 ? most : geo.va_bits;
 
 	return va < -BIT(bits - 1);
 }
@@ -475,7 +497,7 @@ static bool check_leaf(const struct stale *s, u64 va, bool at_end)
 	bool live;
 	int level;
 
-	now = lookup(va, &level, &limits, &live);
+	now = lookup(va, MAX_LEVEL, &level, &limits, &live);
 	if (!live)
 		return false;
 	if (!desc_is_leaf(now, level)) {
@@ -505,19 +527,33 @@ static bool check_leaf(const struct stale *s, u64 va, bool at_end)
 	return true;
 }
 
+/* Is a stale table entry? One that points to where it does now is none if nothing more is forbidden. */
+static bool check_table(const struct stale *s)
+{
+	bool live, same = false;
+	u8 limits;
+	int level;
+	u64 now = lookup(s->start, s->level, &level, &limits, &live);
+
+	if ((s->why & WHY_TIGHTER) && level == s->level && desc_is_table(now, level)) {
+		same = table_address(now) == table_address(s->old);
+		if (same && !((limits | table_limits(now)) & ~s->limits))
+			return false;
+	}
+	violation(RULE_WALK, s->start, s->level, s->old, level, now, s->cpus, &s->who,
+		  same ? "walk caches may hold the table entry as it was, and that permits more" :
+			 "walk caches may still point to the table that was here",
+		  "a TLBI that is not the last-level form, for an address that it mapped");
+	return true;
+}
+
 static bool check(struct stale *s, bool at_end)
 {
 	u64 step = s->unit < s->end - s->start ? s->unit : s->end - s->start;
-	bool bad = s->kind == STALE_TABLE, live;
-	int level;
-	u8 limits;
-	u64 now;
+	bool bad = false;
 
-	if (bad) {
-		now = lookup(s->start, &level, &limits, &live);
-		violation(RULE_WALK, s->start, s->level, s->old, level, now, s->cpus, &s->who,
-			  "walk caches may still point to the table that was here",
-			  "a TLBI that is not the last-level form, for an address that it mapped");
+	if (s->kind == STALE_TABLE) {
+		bad = check_table(s);
 	} else {
 		for (u64 va = s->start; va != s->end && !bad; va += step)
 			bad = check_leaf(s, va, at_end);

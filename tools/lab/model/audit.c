@@ -13,6 +13,7 @@
 
 #define TABLE_BUCKETS	8192
 #define GAPS		4096
+#define BREAKS		1024
 #define HALF_SET	256
 #define HALF_SET_WAYS	8
 /* A table that is linked at more places than that is the zero shadow of KASAN: all its uses are alike. */
@@ -47,6 +48,21 @@ static u32 table_buckets[TABLE_BUCKETS], free_table = NONE, fresh_table, free_pl
 static struct {
 	u64 va, address;
 } broken[GAPS];
+
+/**
+ * struct break_made - an entry of the linear map was made invalid
+ * @va: where the first leaf was that it was, or led to
+ * @leaf: that; 0: forget it
+ * @leaf_level: its level
+ * @level: the entry's
+ * @thread: whose store it was,
+ * @event: and when
+ */
+static struct break_made {
+	u64 va, leaf, thread, event;
+	int leaf_level, level;
+} breaks[BREAKS];	/* a ring */
+static u32 next_break;
 
 /* Contiguous groups that are not as they must be when they are looked at next. */
 static struct half_set {
@@ -278,7 +294,8 @@ static void compare_stale(struct stale *s, void *context)
 	enum rule rule;
 
 	if (s->kind == STALE_TABLE) {
-		if (s->level == a->level)
+		/* What only became tighter is to a leaf as what it is now. */
+		if (s->level == a->level && !(s->why & WHY_TIGHTER))
 			report(a->c, RULE_WALK, a->va, s->old, s->level, a->new, a->level, s->cpus,
 			       "a leaf takes the place of a table that walk caches may still point to");
 		return;
@@ -305,39 +322,123 @@ static void leaf_appears(struct change *c, u64 va, u64 new, int level, u8 limits
 		       "EL1 may both write and execute it");
 }
 
-/* Does @page, whose entries are of @level and translate from @va, hold a leaf? */
-static bool has_leaf(u64 page, int level)
+/*
+ * The first leaf that @page holds, or leads to; 0 if there is none. @level and
+ * @va are those of its first entry, and then of the leaf.
+ */
+static u64 first_leaf(u64 page, int *level, u64 *va)
 {
-	for (u32 i = 0; i < BIT(geo.bits); i++) {
+	int own = *level;
+	u64 at = *va;
+
+	for (u32 i = 0; i < BIT(geo.bits); i++, at += level_span(own)) {
 		u64 desc = read_entry(page + 8 * i);
 
-		if (desc_is_leaf(desc, level) ||
-		    (desc_is_table(desc, level) && in_guest_ram(table_address(desc)) &&
-		     has_leaf(table_address(desc), level + 1)))
-			return true;
+		*level = own;
+		*va = at;
+		if (desc_is_leaf(desc, own))
+			return desc;
+		if (!desc_is_table(desc, own) || !in_guest_ram(table_address(desc)))
+			continue;
+		++*level;
+		desc = first_leaf(table_address(desc), level, va);
+		if (desc)
+			return desc;
 	}
-	return false;
+	return 0;
 }
 
-static void count_gap(struct change *c)
+static bool has_leaf(u64 page, int level)
 {
-	u64 slot = (c->va >> geo.page_shift) % GAPS, address;
+	u64 va = 0;
+
+	return first_leaf(page, &level, &va);
+}
+
+/* An entry is made invalid. */
+static void note_break(struct change *c)
+{
+	struct break_made b = { .va = c->va, .leaf = c->old, .thread = c->who->thread, .event = c->who->event,
+				.leaf_level = c->level, .level = c->level };
 
 	if (desc_is_leaf(c->old, c->level)) {
+		u64 slot = (c->va >> geo.page_shift) % GAPS;
+
 		counts.breaks++;
 		broken[slot].va = c->va;
 		broken[slot].address = leaf_address(c->old, c->level);
-		return;
 	}
-	address = leaf_address(c->new, c->level);
-	if (broken[slot].va != c->va || broken[slot].address != address)
+	if (!in_linear_map(c->va))
+		return;
+	if (desc_is_table(c->old, c->level)) {
+		b.leaf_level++;
+		b.leaf = first_leaf(table_address(c->old), &b.leaf_level, &b.va);
+	}
+	if (b.leaf)
+		breaks[next_break++ % BREAKS] = b;
+}
+
+/* How many events break-before-make takes: a group, entry by entry, with a TLBI for each, and then again. */
+static u64 break_events(int level)
+{
+	return 2 * level_cont(level) + 16;
+}
+
+/*
+ * What is valid from now on, was so a moment ago, and in between was not: what
+ * is mapped is the same, but of another size. For that the kernel's own mapping
+ * must not go. Memory that is removed and comes back takes longer.
+ *
+ * Return: was it so?
+ */
+static bool break_was_made(struct change *c)
+{
+	bool any = false;
+
+	for (u32 n = 1; n <= BREAKS; n++) {
+		struct break_made *b = &breaks[(next_break - n) % BREAKS];
+		u64 since = c->who->event - b->event, at = b->va > c->va ? b->va : c->va, desc = c->new;
+		int level = c->level;
+
+		if (!b->event || since > break_events(MAX_LEVEL))
+			break;
+		if (!b->leaf || b->thread != c->who->thread || since > break_events(b->level) ||
+		    at - b->va >= level_span(b->leaf_level) || at - c->va >= c->size)
+			continue;
+		while (desc_is_table(desc, level) && in_guest_ram(table_address(desc))) {
+			level++;
+			desc = read_entry(table_address(desc) +
+					  8 * ((at >> level_shift(level)) & (BIT(geo.bits) - 1)));
+		}
+		if (!desc_is_leaf(desc, level) || memory_type(desc) != memory_type(b->leaf) ||
+		    leaf_address(desc, level) - (at & ~(level_span(level) - 1)) !=
+			    leaf_address(b->leaf, b->leaf_level) - b->va ||
+		    (level == b->leaf_level && !((desc ^ b->leaf) & S1_CONT)))
+			continue;
+		violation(RULE_GAP, at, b->leaf_level, b->leaf, level, desc, c->cpus, c->who,
+			  "a live kernel address had no valid mapping for a while: "
+			  "break-before-make of the kernel's own mapping",
+			  "one store that changes the size, where all CPUs have BBML3, or none");
+		b->leaf = 0;
+		any = true;
+	}
+	return any;
+}
+
+/* A leaf is valid that was not. */
+static void count_gap(struct change *c)
+{
+	u64 slot = (c->va >> geo.page_shift) % GAPS;
+
+	if (break_was_made(c) || broken[slot].va != c->va ||
+	    broken[slot].address != leaf_address(c->new, c->level))
 		return;
 	broken[slot].va = 0;
 	if (!in_linear_map(c->va))
 		return;
 	counts.gaps++;
 	if (machine.audit_gaps && !cpus_without_bbml3(c->cpus))
-		violation(RULE_GAP, c->va, c->level, c->old, c->level, c->new, c->cpus, c->who,
+		violation(RULE_NOTED, c->va, c->level, c->old, c->level, c->new, c->cpus, c->who,
 			  "it was valid, invalid, and is valid again", "no gap where all CPUs have BBML3");
 }
 
@@ -529,7 +630,7 @@ static void table_for_table(struct change *c, u64 page, int level, u64 va, u8 wa
 	}
 }
 
-/* Tables that are linked where something else may be cached. */
+/* Leaves of a table that is linked: something else may be cached, or they may permit too much. */
 static void leaves_appear(struct change *c, u64 page, int level, u64 va, u8 limits)
 {
 	for (u32 i = 0; i < BIT(geo.bits); i++, va += level_span(level)) {
@@ -549,6 +650,17 @@ static void compare_pointer(struct stale *s, void *context)
 	if (s->kind == STALE_TABLE && s->level == c->level && table_address(s->old) != table_address(c->new))
 		report(c, RULE_WALK, c->va, s->old, s->level, c->new, c->level, s->cpus,
 		       "another table is linked while walk caches may still point to the one before");
+}
+
+/* A table is linked where there was none, or another. */
+static void table_appears(struct change *c, u64 page, u8 limits)
+{
+	int below = c->level + 1;
+
+	stale_each(c->va, c->size, compare_pointer, c);
+	leaves_appear(c, page, below, c->va, limits);
+	groups_of_table(c, page, below, c->va);
+	break_was_made(c);
 }
 
 /* Before the store. */
@@ -585,21 +697,22 @@ static void judge(struct change *c)
 		leaf_for_table(c, page, below, c->va, was);
 		leaf_appears(c, c->va, c->new, c->level, c->limits);
 	} else if (was_table && is_table) {
-		if (table_address(c->old) == page)
+		if (table_address(c->old) == page) {
 			table_for_table(c, page, below, c->va, was, is);
-		else if (has_leaf(table_address(c->old), below))
+			return;
+		}
+		if (has_leaf(table_address(c->old), below))
 			report(c, RULE_WALK, c->va, c->old, c->level, c->new, c->level, c->cpus,
 			       "another table takes the place of a live one");
+		/* What the old one said before it had none may be cached. */
+		table_appears(c, page, is);
 	} else if (is_leaf) {
 		leaf_appears(c, c->va, c->new, c->level, c->limits);
 		count_gap(c);
 	} else if (is_table) {
-		stale_each(c->va, c->size, compare_pointer, c);
-		if (stale_live)
-			leaves_appear(c, page, below, c->va, is);
-		groups_of_table(c, page, below, c->va);
-	} else if (was_leaf) {
-		count_gap(c);
+		table_appears(c, page, is);
+	} else if (was_leaf || was_table) {
+		note_break(c);
 	}
 }
 
@@ -615,6 +728,29 @@ static void table_leaves(struct change *c, u64 page, int level, u64 va, u8 limit
 		if ((desc & S1_CONT) && !(i % level_cont(level)))
 			stale_leaf(va, span * level_cont(level), span * level_cont(level), desc, level,
 				   limits, c->cpus, why, c->who);
+	}
+}
+
+/*
+ * A table entry forbids more than before, by itself or by what is above it: walk
+ * caches may hold it and those below with the old limits, and TLBs the leaves.
+ */
+static void tighter(struct change *c, u64 desc, int level, u64 va, u8 limits)
+{
+	u64 page = table_address(desc);
+	struct table *t = table_find(page);
+	int below = level + 1;
+
+	if (!t)
+		return;
+	limits |= table_limits(desc);
+	stale_table(va, desc, level, limits, c->cpus, WHY_TIGHTER, t, c->who);
+	table_leaves(c, page, below, va, limits, WHY_TIGHTER);
+	for (u32 i = 0; below < MAX_LEVEL && i < BIT(geo.bits); i++, va += level_span(below)) {
+		u64 entry = read_entry(page + 8 * i);
+
+		if (desc_is_table(entry, below))
+			tighter(c, entry, below, va, limits);
 	}
 }
 
@@ -708,7 +844,7 @@ static void unlink(struct table *t, u64 va, int level, u16 from, u64 pointer, st
 		return;
 	limits = p->limits;
 	if (c && c->cpus) {
-		stale_table(va, level_span(level - 1), pointer, level - 1, c->cpus, t, c->who);
+		stale_table(va, pointer, level - 1, limits, c->cpus, WHY_LARGER, t, c->who);
 		table_leaves(c, t->first, level, va, limits, why);
 	}
 	if (level < MAX_LEVEL) {
@@ -898,7 +1034,7 @@ static void judge_fill(const struct change *c, u64 page)
 			continue;
 		why = fill_unordered(c->who->pc);
 		if (why)
-			violation(RULE_ORDER, c->va, c->level, c->old, c->level, c->new, c->cpus, c->who, why,
+			violation(RULE_FILL, c->va, c->level, c->old, c->level, c->new, c->cpus, c->who, why,
 				  "DSB or DMB ISHST between filling a table and linking it");
 		return;
 	}
@@ -964,8 +1100,10 @@ void audit_word(struct table *t, u64 pa, u64 new, const struct who *who)
 
 		if (!c->cpus)
 			continue;
-		if (desc_is_table(old, c->level) &&
-		    !(desc_is_table(new, c->level) && page == table_address(old))) {
+		if (desc_is_table(old, c->level) && desc_is_table(new, c->level) && page == table_address(old)) {
+			if (table_limits(new) & ~(table_limits(old) | c->limits))
+				tighter(c, old, c->level, c->va, c->limits);
+		} else if (desc_is_table(old, c->level)) {
 			struct table *below = table_find(table_address(old));
 
 			if (below)
@@ -1024,13 +1162,14 @@ void audit_store(struct regs *regs, u64 esr, u64 ipa)
 /**
  * lookup() - what the tables say of an address now
  * @va: the address
+ * @last: the level at which to stop, though there is a table
  * @level: filled in, of what is returned
- * @limits: filled in
+ * @limits: filled in, by the entries above it
  * @live: filled in: is there a root at all?
  *
- * By the first root of a CPU that has a leaf for it.
+ * By the first root of a CPU that has a leaf for it, or a table at @last.
  */
-u64 lookup(u64 va, int *level, u8 *limits, bool *live)
+u64 lookup(u64 va, int last, int *level, u8 *limits, bool *live)
 {
 	u64 desc = 0;
 
@@ -1046,13 +1185,13 @@ u64 lookup(u64 va, int *level, u8 *limits, bool *live)
 		*level = geo.start;
 		*limits = 0;
 		desc = read_entry(table + 8 * (offset >> level_shift(*level)));
-		while (desc_is_table(desc, *level) && in_guest_ram(table_address(desc))) {
+		while (*level < last && desc_is_table(desc, *level) && in_guest_ram(table_address(desc))) {
 			*limits |= table_limits(desc);
 			++*level;
 			desc = read_entry(table_address(desc) +
 					  8 * ((va >> level_shift(*level)) & (BIT(geo.bits) - 1)));
 		}
-		if (desc_is_leaf(desc, *level))
+		if (desc_is_leaf(desc, *level) || (*level == last && desc_is_table(desc, *level)))
 			return desc;
 	}
 	return desc;

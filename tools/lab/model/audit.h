@@ -19,7 +19,10 @@
 /* The rules; their names are in audit-report.c. */
 enum rule {
 	RULE_OA, RULE_TYPE, RULE_SHARE, RULE_GLOBAL, RULE_RESIZE, RULE_CONT, RULE_HOLE, RULE_STALE,
-	RULE_WALK, RULE_REUSE, RULE_ORDER, RULE_WX, RULE_GRANT, RULE_GAP, RULE_NOTHING, RULES
+	RULE_WALK, RULE_REUSE, RULE_ORDER, RULE_WX, RULE_GRANT, RULE_GAP, RULE_NOTHING,
+	RULE_FILL,	/* rule order, of tables that are linked */
+	RULE_NOTED,	/* rule gap, of one that is legal: it fails nothing */
+	RULES
 };
 
 /* Exceptions that el2.audit.allow= names. */
@@ -119,7 +122,7 @@ enum stale_kind { STALE_LEAF, STALE_TABLE };
  * @old: the descriptor for @start; those behind go on from there
  * @kind: leaves, or a table entry in a walk cache
  * @level: of the entry
- * @limits: what the tables above it took away
+ * @limits: what the tables above it took away; of a table entry, with what it takes away itself
  * @cpus: who may hold it
  * @why: WHY_ bits
  * @passed: who stored that has done a TLBI since, and it was not enough
@@ -143,7 +146,6 @@ struct stale {
 extern struct lock audit_lock;
 extern struct geometry geo;
 extern struct regime regime;
-extern u32 stale_live;
 extern struct audit_counts {
 	u64 events, stores, changes, tlbis, user_tlbis, ttbr1, linked, resizes, breaks, gaps, lazy;
 	u64 decoded, unfollowed, peak_stale, exclusives_failed;
@@ -217,7 +219,7 @@ void who_init(struct who *who, const struct regs *regs);
 extern u64 audit_stored[MAX_CPUS];	/* where each CPU stored to a table last */
 void audit_word(struct table *table, u64 pa, u64 new, const struct who *who);
 struct table *table_find(u64 pa);
-u64 lookup(u64 va, int *level, u8 *limits, bool *live);
+u64 lookup(u64 va, int last, int *level, u8 *limits, bool *live);
 void table_walk_done(u32 index);
 u32 cpus_active(void);
 u32 table_index(const struct table *table);
@@ -233,7 +235,7 @@ void roots_forget(u32 cpus);
 void stale_init(void);
 void stale_leaf(u64 va, u64 size, u64 unit, u64 old, int level, u8 limits, u32 cpus, u8 why,
 		const struct who *who);
-void stale_table(u64 va, u64 size, u64 old, int level, u32 cpus, struct table *table,
+void stale_table(u64 va, u64 old, int level, u8 limits, u32 cpus, u8 why, struct table *table,
 		 const struct who *who);
 void stale_each(u64 va, u64 size, void (*fn)(struct stale *s, void *context), void *context);
 void stale_forget_cpus(u32 cpus);

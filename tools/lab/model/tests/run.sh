@@ -125,6 +125,8 @@ judges() { # NAME TEST [run.sh's arguments]: and it is not that nothing was audi
 }
 for shape in '' -39 -52 -16k -16k-48 -16k-52 -64k -64k-52; do
 	judges "audit$shape" "audit$shape"
+	[ "$shape" = -52 ] || continue
+	if grep -q '^el2: noted audit walk: va 0x[0-9a-f]* level -1 ' "$TMP/run/lines"; then ok audit-52-level; else nok audit-52-level "no level -1"; fi
 done
 judges audit-counted audit -i -c 1
 judges audit-no-bbml3 audit-no-bbml3 -m nobbml3
@@ -160,6 +162,11 @@ audited audit-tagged 'type:' audit-tagged -e -x el2.audit
 audited audit-tagged-allowed '' audit-tagged -A
 audited audit-gap '' audit-gap -A -x el2.audit.gaps
 if grep -q '^el2: noted audit gap: va' "$TMP/run/lines"; then ok audit-gap-is-said; else nok audit-gap-is-said "$verdict"; fi
+audited audit-gap-silent '' audit-gap -A
+if grep -q '^el2: noted' "$TMP/run/lines"; then nok audit-gap-is-not-said "$verdict"; else ok audit-gap-is-not-said; fi
+audited audit-gap-split 'gap: va' audit-gap-split -A
+lab audit-copy-down -e -x 'el2.audit el2.inject'
+said audit-copy-down 'the auditor does no copy that goes down' "$TMP/run/lines"
 audited audit-nothing 'nothing: 0 stores' none -A
 
 faults shared-alias-of-ram 'a read through the shared alias of a page whose RIPAS is RAM; expected the protected alias 0x50000000' shared-of-ram -R

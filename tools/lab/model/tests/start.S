@@ -214,6 +214,34 @@ mmu_is_on:
 	isb
 	ret
 
+	function tlbi_of_caller
+	tlbi	vaale1is, x0
+	dsb	ish
+	isb
+	ret
+
+	function tlbi_called_behind_dsb
+	stp	x29, x30, [sp, #-16]!
+	dsb	ishst
+	bl	tlbi_of_caller
+	ldp	x29, x30, [sp], #16
+	ret
+
+	function tlbi_called
+	stp	x29, x30, [sp, #-16]!
+	bl	tlbi_of_caller
+	ldp	x29, x30, [sp], #16
+	ret
+
+/* What has another stack is another thread. */
+	function store_by_another
+	mov	x2, sp
+	sub	sp, sp, #16, lsl #12
+	dmb	ishst
+	str	x1, [x0]
+	mov	sp, x2
+	ret
+
 	function store_stp
 	stp	x1, x2, [x0]
 	ret
@@ -278,6 +306,12 @@ mmu_is_on:
 	cpyfp	[x0]!, [x1]!, x2!
 	cpyfm	[x0]!, [x1]!, x2!
 	cpyfe	[x0]!, [x1]!, x2!
+	ret
+
+	function store_cpy_any
+	cpyp	[x0]!, [x1]!, x2!
+	cpym	[x0]!, [x1]!, x2!
+	cpye	[x0]!, [x1]!, x2!
 	ret
 
 	function the_bad_store
