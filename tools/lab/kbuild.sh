@@ -31,6 +31,8 @@ command -v "${CROSS_COMPILE-}gcc" > /dev/null || die "no ${CROSS_COMPILE-}gcc; r
 # The same source gives the same Image, and ccache knows it again.
 export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
 vars=(LOCALVERSION=)
+# The compiler asks for large pages, which glibc otherwise leaves to the machine's settings: a fifth to a third less time.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES-glibc.malloc.hugetlb=1}
 cc=${CROSS_COMPILE-}gcc llvm=''
 llvm_min=$("$tree/scripts/min-tool-version.sh" llvm 2>/dev/null)
 llvm_ok() { # LLVM=

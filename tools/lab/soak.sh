@@ -12,7 +12,7 @@ set -u
 usage="usage: soak.sh                prints the list
        soak.sh kernels        builds the kernels and the guests that the jobs boot
        soak.sh -k KERNEL -m MACHINE -c CPUS -s SEED [options]    one job
-  -k KERNEL    debug (KASAN, lockdep, PROVE_RCU), kcsan, or lab, which runs under the auditor
+  -k KERNEL    debug (KASAN, lockdep, PROVE_RCU), kcsan, or lab, lab-16k, lab-64k, which run under the auditor
   -m MACHINE   one of run.sh's; -R: as a Realm
   -s SEED      of all that is random
   -f PERCENT   of the operations in which an allocation is made to fail (0)
@@ -29,7 +29,7 @@ initrd() {
 
 kernels() {
 	local k
-	for k in debug kcsan lab; do
+	for k in debug kcsan lab lab-16k lab-64k; do
 		"$LAB/kbuild.sh" "$TREE" "$k" "$BUILD/obj/linux-$k" || exit
 		if [ "$k" = kcsan ]; then
 			lab_make -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
@@ -42,16 +42,18 @@ kernels() {
 # Every combination once, those that differ in much behind each other.
 combinations() {
 	local kernel machine cpus fail delay work
-	for kernel in debug kcsan lab; do
+	for kernel in debug kcsan lab lab-16k lab-64k; do
 		for machine in bbml3 nobbml3 mixed 'bbml3 -R' 'mixed -R'; do
 			for cpus in 1 2 4 8; do
 				for fail in 0 10; do
 					for delay in 0 3; do
 						for work in '' ' -w'; do
 							[[ $machine != mixed* ]] || [ "$cpus" != 1 ] || continue
-							# KCSAN's kernel is KUnit's alone, and the lab's has no FAULT_INJECTION.
+							# KCSAN's kernel is KUnit's alone, and the lab's have no FAULT_INJECTION.
 							[ "$kernel" != kcsan ] || [ -z "$work" ] || continue
-							[ "$kernel" != lab ] || [ "$fail" = 0 ] || continue
+							[[ $kernel != lab* ]] || [ "$fail" = 0 ] || continue
+							# Those with larger pages have no probes.
+							[[ $kernel != lab-* ]] || [ "$delay$work" = 0 ] || continue
 							echo "-k $kernel -m $machine -c $cpus -f $fail -d $delay$work"
 						done
 					done
@@ -101,7 +103,7 @@ job() {
 		esac
 	done
 	[ $# -lt $OPTIND ] && [ "$kernel" ] && [ "$machine" ] && [ "$cpus" ] && [ "$seed" ] || { echo "$usage" >&2; die "-k, -m, -c and -s are expected"; }
-	[[ $kernel =~ ^(debug|kcsan|lab)$ ]] || die "-k $kernel: debug, kcsan or lab is expected"
+	[[ $kernel =~ ^(debug|kcsan|lab|lab-16k|lab-64k)$ ]] || die "-k $kernel: debug, kcsan, lab, lab-16k or lab-64k is expected"
 	[[ $seed =~ ^[0-9]{1,9}$ ]] || die "-s $seed: a number of up to nine digits is expected"
 	[[ $fail =~ ^[0-9]+$ ]] && [ "$fail" -le 100 ] || die "-f $fail: a number from 0 to 100 is expected"
 	[[ $delay =~ ^[0-3]$ ]] || die "-d $delay: a number from 0 to 3 is expected"
@@ -121,7 +123,7 @@ job() {
 	args=(-q -m "$machine" -c "$cpus" -M 2048 -t "$job_limit" -o "$dir")
 	[ -z "$realm" ] || args+=(-R)
 	[ "$fail" = 0 ] || args+=(-f)
-	[ "$kernel" != lab ] || args+=(-A)
+	[[ $kernel != lab* ]] || args+=(-A)
 
 	echo 'KTAP version 1'
 	echo '1..1'

@@ -178,7 +178,9 @@ static bool leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
 	if (pud_none(pud) || pud_leaf(pud))
 		return false;
 
-	pmdp = pmd_offset(pudp, addr);
+	/* Of the value above: a leaf may have taken the table's place since. */
+	pmdp = CONFIG_PGTABLE_LEVELS > 2 ? pmd_offset_lockless(pudp, pud, addr) :
+					   (pmd_t *)pudp;
 	pmd = pmdp_get(pmdp);
 	if (level == PGTABLE_LEVEL_PMD) {
 		slot->entry = (ptval_t *)pmdp;
@@ -188,7 +190,7 @@ static bool leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
 	if (pmd_none(pmd) || pmd_leaf(pmd))
 		return false;
 
-	ptep = pte_offset_kernel(pmdp, addr);
+	ptep = pte_offset_kernel(&pmd, addr);
 	slot->entry = (ptval_t *)ptep;
 	slot->val = pte_val(__ptep_get(ptep));
 	return true;
@@ -489,13 +491,19 @@ struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 	return NULL;
 }
 
-/* Does a leaf have the attributes that the linear map is made with? */
-static bool leaf_is_default(ptval_t leaf)
+/*
+ * Does the leaf that begins at this address have the attributes that the linear
+ * map is made with? Memory that a Realm shares with its host has not: the bit for
+ * that is one of the output address.
+ */
+VISIBLE_IF_KUNIT
+bool leaf_is_default(ptval_t leaf, unsigned long addr)
 {
 	const ptval_t attrs = PTE_VALID | PTE_ATTRINDX_MASK | PTE_WRITE |
 			      PTE_RDONLY | PTE_PXN | PTE_UXN | PTE_GP | PTE_NG;
 
-	return !((leaf ^ pgprot_val(pgprot_tagged(PAGE_KERNEL))) & attrs);
+	return !((leaf ^ pgprot_val(pgprot_tagged(PAGE_KERNEL))) & attrs) &&
+	       __pte_to_phys(__pte(leaf)) == __pa(addr);
 }
 
 /**
@@ -513,7 +521,11 @@ static void table_retire(struct ptdesc *pt, unsigned long addr,
 {
 	phys_addr_t phys = page_to_phys(ptdesc_page(pt));
 
-	if (!__is_lm_address(addr) || !leaf_is_default(leaf)) {
+	/* Part of the kernel image. */
+	if (phys >= __pa_symbol(_text) && phys < __pa_symbol(_end))
+		return;
+
+	if (!__is_lm_address(addr) || !leaf_is_default(leaf, addr)) {
 		guard(spinlock)(&deposit_lock);
 
 		pt->pt_index = table_key(addr, level);
@@ -521,10 +533,6 @@ static void table_retire(struct ptdesc *pt, unsigned long addr,
 		WRITE_ONCE(nr_deposits, nr_deposits + 1);
 		return;
 	}
-
-	/* Part of the kernel image. */
-	if (phys >= __pa_symbol(_text) && phys < __pa_symbol(_end))
-		return;
 
 	kernel_pgtable_free_rcu(pt);
 }
@@ -537,7 +545,7 @@ static bool deposit_is_unused(const struct ptdesc *pt)
 	return leaf_slot_find(&slot, table_key_addr(pt->pt_index),
 			      table_key_level(pt->pt_index) + 1) &&
 	       !entry_is_table(slot.val, slot.level) &&
-	       leaf_is_default(slot.val);
+	       leaf_is_default(slot.val, table_key_addr(pt->pt_index));
 }
 
 /*
@@ -1065,7 +1073,8 @@ unsigned int kernel_collapse_nr_deposits(void)
  * @start:	start of the range
  * @end:	end of the range
  *
- * Takes the tables that map any of it off the queue and drops its deposits.
+ * Takes the tables that map any of it off the queue and drops its deposits. Who
+ * unmaps it queues those again that stay.
  *
  * Context: memory hot-remove, which holds mem_hotplug_lock for write.
  */

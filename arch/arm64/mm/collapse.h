@@ -58,6 +58,7 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 					enum pgtable_level level,
 					unsigned int nr);
 enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf);
+bool leaf_is_default(ptval_t leaf, unsigned long addr);
 void kernel_collapse_flush(void);
 unsigned int kernel_collapse_nr_deposits(void);
 void flush_replaced_table(unsigned long start, unsigned long end);

@@ -16,7 +16,8 @@
  *	        init_mm.mmap_lock (read, by trylock), against ptdump
  *	          queue and deposit spinlocks
  *
- * Nothing is allocated under region->lock or any lock inside it.
+ * Nothing is allocated under region->lock or any lock inside it. (The repaint
+ * holds all of them for write and takes tables that are at hand.)
  */
 #ifndef __ARM64_MM_KERNEL_LEAF_H
 #define __ARM64_MM_KERNEL_LEAF_H

@@ -44,16 +44,18 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
 	esac
 	# The lab's kernels allocate no contiguous gigabyte; KUnit's own does. Above 4K pages there is no PUD leaf, a PMD may map more
 	# than the machine has, and execmem's blocks are contiguous groups.
-	pud='vmalloc_walk_(block_pud|replace_pud)' skip=none
-	[ "$flavour" != lab ] || skip=$pud
-	[[ $flavour != lab-*k ]] || skip='vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)'
+	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
+	[ "$flavour" != lab ] || skip="$realm|$pud"
+	[[ $flavour != lab-*k ]] || skip="$realm|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0
-	suites kunit-1cpu "prepare|starting|online|$pud" -m bbml3 -c 1 -M 4096
+	suites kunit-1cpu "prepare|starting|online|$skip" -m bbml3 -c 1 -M 4096
 	suites kunit-nobbml3 any -m nobbml3 -c 4 -M 2048
 	suites kunit-off any -m bbml3 -c 2 -M 2048 -a "$words kernel_collapse=off"
-	suites kunit-pages-first "$pud" -m bbml3 -c 4 -M 4096 -a "$words linear_map=pages"
+	suites kunit-pages-first "$skip" -m bbml3 -c 4 -M 4096 -a "$words linear_map=pages"
 	suites kunit-mixed any -m mixed -c 4 -M 2048
+	# 4 GiB, as above.
+	suites kunit-realm "$pud" -m bbml3 -R -c 4 -M 4096
 	) || nok "kunit-$flavour" "does not build"
 done

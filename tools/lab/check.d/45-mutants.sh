@@ -73,6 +73,8 @@ mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(unsigned int i = 
 mutant trust-any-group rule_groups mm/collapse.c 's/\(READ_ONCE\(\*entries\) \^ want\) == PTE_CONT &&/((READ_ONCE(*entries) ^ want) | PTE_CONT) == PTE_CONT \&\&/'
 mutant no-deposit deposit mm/collapse.c 's/if \(!__is_lm_address\(addr\) \|\| !leaf_is_default\(leaf\)\)/if (0)/'
 mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
+mutant shared-is-default deposit_shared mm/collapse.c 's/ &&\n\t       __pte_to_phys\(__pte\(leaf\)\) == __pa\(addr\);/;/' 'bbml3 -R'
+mutant half-done-stays split_half_done mm/mmu.c 's/\tif \(ret\) \{\n\t\tcollapse_tables_at\(start\);\n\t\tcollapse_tables_at\(end - 1\);\n\t\}\n//'
 mutant image-alias image_alias_stays mm/collapse.c 's/if \(!collapse_image_alias \&\&/if (0 \&\&/'
 mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse\)\n/if (0)\n/; s/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
 mutant page-in-a-group flush_after_fold mm/pageattr.c 's/if \(group_is_cont\(__ptep_get\(PTR_ALIGN_DOWN\(ptep/if (0 \&\& group_is_cont(__ptep_get(PTR_ALIGN_DOWN(ptep/'
@@ -105,6 +107,7 @@ mutant split-no-dsb audit:order mm/mmu.c 's/(visible to the table walker by the 
 mutant tlbi-of-this-cpu audit:walk mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t${by_hand/vaae1is/vaae1}\n\tdsb(ish);/"
 mutant tlbi-short audit:stale mm/collapse.c 's/__flush_tlb_kernel_pgtable_range\(start, end\)/__flush_tlb_kernel_pgtable_range(start + PAGE_SIZE, end)/'
 mutant change-no-tlbi audit:stale mm/pageattr.c 's/\t\tflush_tlb_kernel_range\(start, start \+ size\);\n\treturn ret;/\t\t;\n\treturn ret;/'
+mutant break-before-make audit:gap mm/collapse.c 's/(\tleaf_entry_set\(slot->entry, slot->level, )leaf(\);\n)(\tflush_replaced_table\(addr, addr \+ size\);\n)/${1}0$2$3$1leaf$2$3/'
 mutant half-a-group audit:cont mm/collapse.c 's/(i = 0; i < LEAF_BATCH)(; i\+\+\)\n\t\t\t__set_pte_nosync)/$1 - 1$2/'
 mutant no-bbml3 audit:resize mm/collapse.c 's/if \(!kernel_collapse_wanted \|\| !kernel_leaf_may_split\(PAGE_OFFSET\)\)/if (!kernel_collapse_wanted)/' nobbml3
 mutant exec-wx audit:wx mm/pageattr.c 's/__pgprot\(PTE_WRITE \| PTE_PXN\),/__pgprot(PTE_WRITE),/'

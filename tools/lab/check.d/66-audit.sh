@@ -76,6 +76,10 @@ for tree in base ours; do
 	row "$tree-nobbml3-plain" $kernel nobbml3 100000 0
 done
 
+# What fewer and larger pages make of the same rules: other groups, levels and hints.
+row ours-16k-plain linux-lab-16k bbml3 2000 20
+row ours-64k-plain linux-lab-64k bbml3 500 10
+
 for tree in "${!total[@]}"; do note "audited without a violation, $tree: ${total[$tree]} stores"; done
 
 # It must be able to fail: the exception that map_kernel() needs is not allowed here.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # A short churn of kernel leaf mappings (KUnit's kernel_leaf_fuzz): with BBML3 on four CPUs, its schedule disturbed, and on one CPU,
-# where every thread must come to the same; and without BBML3. make soak is the long one.
+# where every thread must come to the same; without BBML3; and with 16K and 64K pages. make soak is the long one.
 #
 #	FUZZ_SEED=7      another seed
 #	FUZZ_OPS=5000    operations of each thread
@@ -46,3 +46,7 @@ first=$digest
 fuzz fuzz-1cpu some -m bbml3 -c 1 -a "$words"
 if [ "$first" ] && [ "$digest" = "$first" ]; then ok fuzz-replay; else nok fuzz-replay "seed $seed came to ${first:-nothing}, then to ${digest:-nothing}"; fi
 fuzz fuzz-nobbml3 no -m nobbml3 -c 4 -a "$words"
+for pages in 16k 64k; do
+	guest linux-lab-$pages
+	fuzz fuzz-$pages some -m bbml3 -c 4 -a "$words"
+done

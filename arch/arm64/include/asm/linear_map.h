@@ -11,7 +11,7 @@ struct completion;
 /* In the idmap: proc.S. */
 void wait_linear_map_split_to_ptes(void);
 
-void linear_map_cpu_up_begin(void);
+void linear_map_cpu_up_begin(unsigned int cpu);
 void linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
 			    unsigned long timeout);
 void linear_map_cpu_up_end(void);

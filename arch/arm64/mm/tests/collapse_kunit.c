@@ -260,6 +260,29 @@ static void rule_table_attrs(struct kunit *test)
 						 PTE_UXN));
 }
 
+/* What the linear map is made with needs no deposit; all else does. */
+static void rule_default(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)kunit_kmalloc(test, 1, GFP_KERNEL);
+	const ptval_t attrs[] = { PTE_VALID, PTE_WRITE, PTE_RDONLY, PTE_PXN, PTE_NG,
+				  PTE_ATTRINDX(7) };
+	ptval_t leaf;
+
+	KUNIT_ASSERT_NE(test, 0UL, addr);
+	addr = ALIGN_DOWN(__tag_reset(addr), PAGE_SIZE);
+	leaf = __phys_to_pte_val(__pa(addr)) |
+	       pgprot_val(pgprot_tagged(PAGE_KERNEL));
+
+	KUNIT_EXPECT_TRUE(test, leaf_is_default(leaf, addr));
+	KUNIT_EXPECT_TRUE(test, leaf_is_default(leaf | PTE_CONT, addr));
+	for (int i = 0; i < ARRAY_SIZE(attrs); i++)
+		KUNIT_EXPECT_FALSE_MSG(test, leaf_is_default(leaf ^ attrs[i], addr),
+				       "%#llx", (u64)attrs[i]);
+	/* The shared alias of a Realm, and another page. */
+	KUNIT_EXPECT_FALSE(test, leaf_is_default(leaf ^ BIT(40), addr));
+	KUNIT_EXPECT_FALSE(test, leaf_is_default(leaf, addr ^ PAGE_SIZE));
+}
+
 /*
  * Live mappings.
  */
@@ -757,6 +780,38 @@ static void deposit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, before, kernel_collapse_nr_deposits());
 }
 
+/* Memory that a Realm shares can be taken back without memory for tables. */
+static void deposit_shared(struct kunit *test)
+{
+	unsigned int before = kernel_collapse_nr_deposits();
+	const unsigned int nr = PMD_SIZE >> PAGE_SHIFT;
+	struct leaf_pages *p;
+
+	if (!is_realm_world())
+		kunit_skip(test, "this is no Realm");
+	if (get_order(PMD_SIZE) > MAX_PAGE_ORDER)
+		kunit_skip(test, "no block can be allocated at this granule");
+
+	p = leaf_pages_get(test, get_order(PMD_SIZE), PMD_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, set_memory_decrypted(p->addr, nr / 2));
+	KUNIT_ASSERT_EQ(test, 0, set_memory_decrypted(p->addr + PMD_SIZE / 2, nr / 2));
+	collapse_now(test, p->addr, 1);
+	KUNIT_EXPECT_EQ(test, PMD_SIZE, leaf_size(p->addr));
+	KUNIT_EXPECT_EQ(test, before + 1, kernel_collapse_nr_deposits());
+	/* Others are looked at, this one stays. */
+	collapse_now(test, p->addr, 1);
+	KUNIT_EXPECT_EQ(test, before + 1, kernel_collapse_nr_deposits());
+
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, fill_fails);
+	KUNIT_EXPECT_EQ(test, 0, set_memory_encrypted(p->addr, 1));
+	KUNIT_EXPECT_EQ(test, 0, set_memory_encrypted(p->addr + PAGE_SIZE, nr - 1));
+	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
+	KUNIT_EXPECT_EQ(test, before, kernel_collapse_nr_deposits());
+	memset((void *)p->addr, 0xa5, PMD_SIZE);
+	collapse_now(test, p->addr, 1);
+	KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
+}
+
 /* A deposit whose block came back as a whole is not kept for ever. */
 static void deposit_pruned(struct kunit *test)
 {
@@ -1023,6 +1078,7 @@ static struct kunit_case collapse_rule_cases[] = {
 	KUNIT_CASE(rule_groups),
 	KUNIT_CASE(rule_tables),
 	KUNIT_CASE(rule_table_attrs),
+	KUNIT_CASE(rule_default),
 	{}
 };
 
@@ -1049,6 +1105,7 @@ static struct kunit_case collapse_cases[] = {
 	KUNIT_CASE(grace_period),
 	KUNIT_CASE(deposit),
 	KUNIT_CASE(deposit_pruned),
+	KUNIT_CASE(deposit_shared),
 	KUNIT_CASE_SLOW(worker_heals),
 	KUNIT_CASE_SLOW(worker_makes_progress),
 	{}

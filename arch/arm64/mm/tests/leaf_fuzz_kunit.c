@@ -77,8 +77,9 @@ MODULE_PARM_DESC(alone, "nobody else makes page tables, so that those left over 
 #define MAX_THREADS	8
 #define MAX_AREAS	6
 #define MAX_REPORTS	8
-#define SPAN_PAGES	512
-#define SPAN_ORDER	9
+/* A block that may be one leaf, unless that is of 512M, as with 64K pages. */
+#define SPAN_ORDER	(IS_ENABLED(CONFIG_ARM64_64K_PAGES) ? 9 : PMD_SHIFT - PAGE_SHIFT)
+#define SPAN_PAGES	(1U << SPAN_ORDER)
 #define SPAN_SIZE	(SPAN_PAGES * PAGE_SIZE)
 #define AREA_PAGES	(SZ_4M >> PAGE_SHIFT)
 /* The largest leaf that lies in a block of ours. */

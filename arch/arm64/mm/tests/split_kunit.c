@@ -200,6 +200,37 @@ static void split_alloc_failure(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, ctx.calls);
 }
 
+/*
+ * The two ends of a range lie in different blocks. Splitting the first uses up the
+ * tables there are, and there are none for the second: what was split comes back.
+ */
+static void split_half_done(struct kunit *test)
+{
+	struct leaf_pages *p;
+	struct fill_ctx ctx = { .fail_at = 2 };
+	unsigned long addr, size;
+
+	if (get_order(2 * PMD_SIZE) > MAX_PAGE_ORDER)
+		kunit_skip(test, "no two blocks can be allocated at this granule");
+	if (!kernel_collapse_enabled())
+		kunit_skip(test, "nothing is collapsed here");
+
+	p = leaf_pages_get(test, get_order(2 * PMD_SIZE), leaf_max_size());
+	addr = p->addr + PAGE_SIZE;
+	size = leaf_size(addr);
+	ctx.addr = addr;
+	test->priv = &ctx;
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, fill_stub);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, leaf_change(addr, PMD_SIZE, &to_ro));
+	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
+
+	KUNIT_EXPECT_EQ(test, 2, ctx.calls);
+	KUNIT_EXPECT_LT(test, leaf_size(addr), size);
+	KUNIT_EXPECT_EQ(test, __pa(addr), hw_translate(addr, true));
+	kernel_collapse_flush();
+	KUNIT_EXPECT_EQ(test, size, leaf_size(addr));
+}
+
 /* A range across regions has all its tables before it changes anything. */
 static void split_across_regions(struct kunit *test)
 {
@@ -226,6 +257,7 @@ static struct kunit_case split_cases[] = {
 	KUNIT_CASE(split_table_attrs),
 	KUNIT_CASE(split_bad_range),
 	KUNIT_CASE(split_alloc_failure),
+	KUNIT_CASE(split_half_done),
 	KUNIT_CASE(split_across_regions),
 	{}
 };
