@@ -123,6 +123,51 @@ static void execmem_one_leaf(struct kunit *test)
 			ALIGN_DOWN((unsigned long)m, EXECMEM_BLOCK_SIZE));
 }
 
+/*
+ * What there is of areas, whatever they are made of: all of an area can be used,
+ * and vfree() is to reset its alias. Those without a guard page are whole blocks,
+ * and lie where addresses are scarce.
+ */
+static void expect_area(struct kunit *test, enum execmem_type type, size_t size)
+{
+	void *p = get(test, type, size, false), *start;
+	struct vm_struct *vm = find_vm_area(p);
+	size_t area_size, leaf;
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	start = kasan_reset_tag(vm->addr);
+	area_size = get_vm_area_size(vm);
+	leaf = PAGE_SIZE << vm->page_order;
+
+	KUNIT_EXPECT_TRUE(test, p + size <= start + area_size);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(area_size, leaf));
+	KUNIT_EXPECT_EQ(test, area_size, vm->nr_pages * PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, vm->flags & VM_FLUSH_RESET_PERMS);
+	if (vm->flags & VM_NO_GUARD) {
+		KUNIT_EXPECT_EQ(test, EXECMEM_MODULE_TEXT, type);
+		KUNIT_EXPECT_GE(test, leaf, EXECMEM_BLOCK_SIZE);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(area_size, EXECMEM_BLOCK_SIZE));
+	}
+
+	/* KASAN knows of all of it. */
+	for (size_t off = 0; off < area_size; off += PAGE_SIZE)
+		READ_ONCE(*(u8 *)(start + off + PAGE_SIZE - 1));
+}
+
+/* Also with nohugevmalloc, where there are no blocks. */
+static void execmem_areas(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		PAGE_SIZE, CONT_PTE_SIZE + PAGE_SIZE,
+		EXECMEM_BLOCK_SIZE, EXECMEM_BLOCK_SIZE + PAGE_SIZE,
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		expect_area(test, EXECMEM_MODULE_TEXT, sizes[i]);
+		expect_area(test, EXECMEM_BPF, sizes[i]);
+	}
+}
+
 /* Two parts of a block are written to, and each is restored in its turn. */
 static void execmem_write_and_restore(struct kunit *test)
 {
@@ -311,6 +356,7 @@ static int execmem_test_init(struct kunit *test)
 static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE(execmem_types),
 	KUNIT_CASE(execmem_one_leaf),
+	KUNIT_CASE(execmem_areas),
 	KUNIT_CASE_SLOW(execmem_write_and_restore),
 	KUNIT_CASE(execmem_runs),
 	KUNIT_CASE_SLOW(execmem_half_a_block),

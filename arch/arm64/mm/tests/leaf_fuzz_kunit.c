@@ -79,8 +79,8 @@ MODULE_PARM_DESC(alone, "nobody else makes page tables, so that those left over 
 #define MAX_REPORTS	8
 /* A block that may be one leaf, unless that is of 512M, as with 64K pages. */
 #define SPAN_ORDER	(IS_ENABLED(CONFIG_ARM64_64K_PAGES) ? 9 : PMD_SHIFT - PAGE_SHIFT)
-#define SPAN_PAGES	(1U << SPAN_ORDER)
-#define SPAN_SIZE	(SPAN_PAGES * PAGE_SIZE)
+#define SPAN_SIZE	(PAGE_SIZE << SPAN_ORDER)
+#define SPAN_PAGES	((unsigned int)(SPAN_SIZE >> PAGE_SHIFT))
 #define AREA_PAGES	(SZ_4M >> PAGE_SHIFT)
 /* The largest leaf that lies in a block of ours. */
 #define SPAN_LEAF	(IS_ALIGNED(SPAN_SIZE, PMD_SIZE) ? PMD_SIZE : CONT_PTE_SIZE)
