@@ -12,15 +12,35 @@ wt=$BUILD/bisect
 worktree "$wt" base
 plain_initrd
 
-# A commit that changes nothing that a flavour compiles gives the Image of the one before, which has booted.
-declare -A booted at
+# A commit that changes nothing that a flavour compiles gives the Image of the one before, which has booted. Where no file that
+# it changes is one that any object depends on, nor decides what is compiled, make is not asked at all.
+declare -A booted=() at=() built=()
 n=0
+
+same_inputs() { # FLAVOUR OBJDIR COMMIT: as what was built last
+	local f
+	[ "${built[$1]-}" ] || return 1
+	[ -f "$2/.lab-deps" ] || find "$2" -name '.*.cmd' -exec cat {} + > "$2/.lab-deps" || return 1
+	while read -r f; do
+		case $f in
+		Documentation/* | MAINTAINERS | tools/*) ;;
+		*.c | *.h | *.S) ! grep -qF "/$f" "$2/.lab-deps" || return 1 ;;
+		*) return 1 ;;
+		esac
+	done < <(git -C "$TREE" diff --name-only --no-renames "${built[$1]}" "$3")
+}
 for commit in $(git -C "$TREE" rev-list --reverse base..HEAD); do
 	n=$((n + 1))
 	git -C "$wt" reset -q --hard && git -C "$wt" checkout -q --detach "$commit" || { nok "bisect-$n" "git checkout $commit failed"; continue; }
 	echo "# $n: $(git -C "$wt" log -1 --format=%s)"
 	for flavour in ${BISECT:-min}; do
 		obj=$BUILD/obj/bisect-$flavour
+		if same_inputs "$flavour" "$obj" "$commit"; then
+			ok "bisect-$n-$flavour-compiles-what-${at[$flavour]}-does"
+			continue
+		fi
+		rm -f "$obj/.lab-deps"
+		built[$flavour]=
 		if ! out=$("$LAB/kbuild.sh" "$wt" "$flavour" "$obj" 2>&1); then
 			echo "$out"
 			nok "bisect-$n-$flavour-builds" "$(tail -n 1 <<< "$out")"
@@ -29,13 +49,14 @@ for commit in $(git -C "$TREE" rev-list --reverse base..HEAD); do
 		if warn=$(grep -m 1 -E '^[^ ]+:[0-9]+:[0-9]+: warning: ' "$obj/build.log"); then nok "bisect-$n-$flavour-builds" "$warn"; else ok "bisect-$n-$flavour-builds"; fi
 		image=$obj/arch/arm64/boot/Image sum=$(sha256sum < "$image")
 		if [ "$sum" = "${booted[$flavour]-}" ]; then
+			built[$flavour]=$commit
 			ok "bisect-$n-$flavour-is-the-Image-of-${at[$flavour]}"
 			continue
 		fi
 		words='lab=none' # min has no ptdump
 		[ "$flavour" = min ] || words='lab=secretmem,dump lab.files=4 lab.mib=8'
 		if out=$("$LAB/run.sh" -q -t 120 -a "$words" -o "$BUILD/run/bisect-$n-$flavour" "$image" "$initrd" 2>&1); then
-			booted[$flavour]=$sum at[$flavour]=$n
+			booted[$flavour]=$sum at[$flavour]=$n built[$flavour]=$commit
 			ok "bisect-$n-$flavour-boots"
 		else
 			nok "bisect-$n-$flavour-boots" "$(tail -n 1 <<< "$out")"
