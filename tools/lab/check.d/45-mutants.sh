@@ -89,6 +89,7 @@ mutant exec-alias-writable execmem_write_and_restore mm/pageattr.c 's/(int execm
 mutant exec-programs-near execmem_one_leaf mm/init.c 's/\t\tfar_start = max3/\t\tfar_start += 0 * max3/'
 mutant data-is-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_may_split\(addr\) &&\n\t       \(linear_leaf_get/\treturn 0 \&\& (linear_leaf_get/'
 mutant data-is-never-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_leaf_may_split\(addr\) &&\n\t       \(linear_leaf_get\(addr\) & attrs\) ==/\treturn 1 || (linear_leaf_get(addr) \& attrs) ==/'
+mutant exec-no-guard execmem_areas ../../mm/execmem.c 's/\tif \(range->flags & EXECMEM_ADJACENT_BLOCKS\)\n//'
 # Where a block has a table of its own.
 [ "$flavour" != kunit ] || {
 mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/if \(execmem_arch_collapse\(vm\) == -EAGAIN\)\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);/execmem_arch_collapse(vm);/'
