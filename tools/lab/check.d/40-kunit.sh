@@ -46,7 +46,7 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
 	# than the machine has, and execmem's blocks are contiguous groups.
 	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
 	[ "$flavour" != lab ] || skip="$realm|$pud"
-	[[ $flavour != lab-*k ]] || skip="$realm|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
+	[[ $flavour != lab-*k ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0

@@ -71,7 +71,7 @@ mutant merge-invalid rule_uniform_bits mm/collapse.c 's/\tif \(!pte_valid\(__pte
 mutant ignore-pxntable rule_table_attrs mm/collapse.c 's/\tif \(\(table & PMD_TABLE_PXN\) && !\(leaf & PTE_PXN\)\)\n\t\treturn KERNEL_LEAF_TABLE_ATTRS;\n//'
 mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(unsigned int i = 0; i < LEAF_BATCH; i\+\+, expect/for (unsigned int i = 0; i < LEAF_BATCH - 1; i++, expect/'
 mutant trust-any-group rule_groups mm/collapse.c 's/\(READ_ONCE\(\*entries\) \^ want\) == PTE_CONT &&/((READ_ONCE(*entries) ^ want) | PTE_CONT) == PTE_CONT \&\&/'
-mutant no-deposit deposit mm/collapse.c 's/if \(!__is_lm_address\(addr\) \|\| !leaf_is_default\(leaf\)\)/if (0)/'
+mutant no-deposit deposit mm/collapse.c 's/if \(!__is_lm_address\(addr\) \|\| !leaf_is_default\(leaf, addr\)\)/if (0)/'
 mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
 mutant shared-is-default deposit_shared mm/collapse.c 's/ &&\n\t       __pte_to_phys\(__pte\(leaf\)\) == __pa\(addr\);/;/' 'bbml3 -R'
 mutant half-done-stays split_half_done mm/mmu.c 's/\tif \(ret\) \{\n\t\tcollapse_tables_at\(start\);\n\t\tcollapse_tables_at\(end - 1\);\n\t\}\n//'
@@ -92,7 +92,7 @@ mutant data-is-never-reset execmem_plain_data mm/pageattr.c 's/\treturn kernel_l
 mutant exec-no-guard execmem_areas ../../mm/execmem.c 's/\tif \(range->flags & EXECMEM_ADJACENT_BLOCKS\)\n//'
 # Where a block has a table of its own.
 [ "$flavour" != kunit ] || {
-mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/if \(execmem_arch_collapse\(vm\) == -EAGAIN\)\n\t\tschedule_delayed_work\(&execmem_cache_collapse_work, COLLAPSE_DELAY\);/execmem_arch_collapse(vm);/'
+mutant exec-one-attempt execmem_collapse_later ../../mm/execmem.c 's/if \(execmem_arch_collapse\(vm\) == -EAGAIN\)\n\t\tqueue_delayed_work\(system_freezable_wq, &execmem_cache_collapse_work,\n\t\t\t\t   COLLAPSE_DELAY\);/execmem_arch_collapse(vm);/'
 mutant exec-pxntable execmem_half_a_block mm/mmu.c 's/ && __is_lm_address\(addr\)\)\n\t\ttableprot/)\n\t\ttableprot/'
 }
 # QEMU has no walk cache, invalidates more than it is asked to, all CPUs at once, and lets any block become a table.
