@@ -29,6 +29,13 @@ plain_initrd() {
 	initrd=$BUILD/guest/plain/initrd.cpio.gz
 }
 
+# suites_of FLAVOUR: builds a kernel with KUnit's suites and no modules (kunit-16k, kunit-64k); sets image and initrd.
+suites_of() {
+	"$LAB/kbuild.sh" "$TREE" "$1" "$BUILD/obj/linux-$1" Image || exit
+	image=$BUILD/obj/linux-$1/arch/arm64/boot/Image
+	plain_initrd
+}
+
 # worktree DIR COMMIT: a second tree there, at that commit and as git has it.
 worktree() {
 	git -C "$TREE" worktree prune

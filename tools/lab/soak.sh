@@ -12,7 +12,7 @@ set -u
 usage="usage: soak.sh                prints the list
        soak.sh kernels        builds the kernels and the guests that the jobs boot
        soak.sh -k KERNEL -m MACHINE -c CPUS -s SEED [options]    one job
-  -k KERNEL    debug (KASAN, lockdep, PROVE_RCU), kcsan, or lab, lab-16k, lab-64k, which run under the auditor
+  -k KERNEL    debug (KASAN, lockdep, PROVE_RCU), kcsan, or lab, kunit-16k, kunit-64k, which run under the auditor
   -m MACHINE   one of run.sh's; -R: as a Realm
   -s SEED      of all that is random
   -f PERCENT   of the operations in which an allocation is made to fail (0)
@@ -21,17 +21,20 @@ usage="usage: soak.sh                prints the list
 
 job_seconds=100 job_limit=600 jobs_an_hour=30
 
+# One that is KUnit's alone, without modules and all that processes could do: is_small KERNEL
+is_small() { [ "$1" = kcsan ] || [[ $1 = kunit-* ]]; }
+
 # KERNEL: what it needs, if all of it is there.
 image() { echo "$BUILD/obj/linux-$1/arch/arm64/boot/Image"; }
 initrd() {
-	if [ "$1" = kcsan ]; then echo "$BUILD/guest/plain/initrd.cpio.gz"; else echo "$BUILD/guest/linux-$1/initrd.cpio.gz"; fi
+	if is_small "$1"; then echo "$BUILD/guest/plain/initrd.cpio.gz"; else echo "$BUILD/guest/linux-$1/initrd.cpio.gz"; fi
 }
 
 kernels() {
 	local k
-	for k in debug kcsan lab lab-16k lab-64k; do
+	for k in debug kcsan lab kunit-16k kunit-64k; do
 		"$LAB/kbuild.sh" "$TREE" "$k" "$BUILD/obj/linux-$k" || exit
-		if [ "$k" = kcsan ]; then
+		if is_small "$k"; then
 			lab_make -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
 		else
 			lab_make -C "$LAB/guest" KOBJ="$BUILD/obj/linux-$k" OUT="$BUILD/guest/linux-$k" || die "the guest of linux-$k does not build"
@@ -42,18 +45,17 @@ kernels() {
 # Every combination once, those that differ in much behind each other.
 combinations() {
 	local kernel machine cpus fail delay work
-	for kernel in debug kcsan lab lab-16k lab-64k; do
+	for kernel in debug kcsan lab kunit-16k kunit-64k; do
 		for machine in bbml3 nobbml3 mixed 'bbml3 -R' 'mixed -R'; do
 			for cpus in 1 2 4 8; do
 				for fail in 0 10; do
 					for delay in 0 3; do
 						for work in '' ' -w'; do
 							[[ $machine != mixed* ]] || [ "$cpus" != 1 ] || continue
-							# KCSAN's kernel is KUnit's alone, and the lab's have no FAULT_INJECTION.
-							[ "$kernel" != kcsan ] || [ -z "$work" ] || continue
-							[[ $kernel != lab* ]] || [ "$fail" = 0 ] || continue
-							# Those with larger pages have no probes.
-							[[ $kernel != lab-* ]] || [ "$delay$work" = 0 ] || continue
+							! is_small "$kernel" || [ -z "$work" ] || continue
+							# Those without FAULT_INJECTION; without probes.
+							[[ $kernel =~ debug|kcsan ]] || [ "$fail" = 0 ] || continue
+							[[ $kernel != kunit-* ]] || [ "$delay" = 0 ] || continue
 							echo "-k $kernel -m $machine -c $cpus -f $fail -d $delay$work"
 						done
 					done
@@ -103,11 +105,11 @@ job() {
 		esac
 	done
 	[ $# -lt $OPTIND ] && [ "$kernel" ] && [ "$machine" ] && [ "$cpus" ] && [ "$seed" ] || { echo "$usage" >&2; die "-k, -m, -c and -s are expected"; }
-	[[ $kernel =~ ^(debug|kcsan|lab|lab-16k|lab-64k)$ ]] || die "-k $kernel: debug, kcsan, lab, lab-16k or lab-64k is expected"
+	[[ $kernel =~ ^(debug|kcsan|lab|kunit-16k|kunit-64k)$ ]] || die "-k $kernel: debug, kcsan, lab, kunit-16k or kunit-64k is expected"
 	[[ $seed =~ ^[0-9]{1,9}$ ]] || die "-s $seed: a number of up to nine digits is expected"
 	[[ $fail =~ ^[0-9]+$ ]] && [ "$fail" -le 100 ] || die "-f $fail: a number from 0 to 100 is expected"
 	[[ $delay =~ ^[0-3]$ ]] || die "-d $delay: a number from 0 to 3 is expected"
-	[ "$kernel" != kcsan ] || [ -z "$work" ] || die "-w: the kernel of -k kcsan is KUnit's alone"
+	! is_small "$kernel" || [ -z "$work" ] || die "-w: the kernel of -k $kernel is KUnit's alone"
 	image=$(image "$kernel") initrd=$(initrd "$kernel")
 	for f in "$image" "$initrd"; do
 		[ -r "$f" ] || die "$f is not there; make soak-kernels builds it"
@@ -123,7 +125,7 @@ job() {
 	args=(-q -m "$machine" -c "$cpus" -M 2048 -t "$job_limit" -o "$dir")
 	[ -z "$realm" ] || args+=(-R)
 	[ "$fail" = 0 ] || args+=(-f)
-	[[ $kernel != lab* ]] || args+=(-A)
+	[[ ! $kernel =~ lab|kunit ]] || args+=(-A)
 
 	echo 'KTAP version 1'
 	echo '1..1'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The KUnit suites of the series at each granule and number of levels, on CPUs with BBML3 and without, judged by kunit.py.
-# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages.
+# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages; lab-16k and lab-64k are the kernels of the boot matrix's corners.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -28,11 +28,12 @@ suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be ther
 	fi
 }
 
-# 4K pages with five levels (in the kernel that mutants are made of), then with four, and the granules of the boot matrix's corners.
-for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
+# 4K pages with five levels (in the kernel that mutants are made of), then with four, and the other granules.
+for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
 	# guest() ends what it is called in.
 	( case $flavour in
-	kunit*) # KUnit alone; a copy of the Image, since mutants take its place
+	kunit-*) suites_of "$flavour" ;;
+	kunit) # KUnit alone; a copy of the Image, since mutants take its place
 		plain_initrd
 		spare_tree
 		image=$BUILD/guest/plain/Image-$flavour
@@ -42,11 +43,11 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab lab-16k lab-64k}; do
 		;;
 	*) guest "linux-$flavour" ;;
 	esac
-	# The lab's kernels allocate no contiguous gigabyte; KUnit's own does. Above 4K pages there is no PUD leaf, a PMD may map more
+	# The lab's kernels allocate no contiguous gigabyte; KUnit's own do. Above 4K pages there is no PUD leaf, a PMD may map more
 	# than the machine has, and execmem's blocks are contiguous groups.
 	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
 	[ "$flavour" != lab ] || skip="$realm|$pud"
-	[[ $flavour != lab-*k ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
+	[[ $flavour != *-*k ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0

@@ -6,7 +6,7 @@
 #	MATRIX_TREES='base ours'   whose
 #	MATRIX_REPEAT=10           so many times
 #	MATRIX_JOBS=2              boots at a time
-#	MATRIX_BASE_CORNERS=1      the base with 16K and 64K pages too, which are two more kernels to build
+#	MATRIX_CORNERS='ours base' with 16K and 64K pages too, ours or the base or both, which are two more kernels to build for each
 #
 # build/matrix/table.txt says what each row's linear map is made of and what the kernel complained about.
 set -u
@@ -83,7 +83,7 @@ all_rows() {
 		for corner in 16k 64k first; do
 			case $tree-$corner in
 			base-first) continue ;; # there is no such word in the base
-			base-*) [ -n "${MATRIX_BASE_CORNERS-}" ] || continue ;;
+			*-*k) [[ " ${MATRIX_CORNERS-} " = *" $tree "* ]] || continue ;;
 			esac
 			for machine in bbml3 nobbml3 mixed; do
 				for world in plain realm; do echo "$tree-$machine-$world-on-4-$corner"; done

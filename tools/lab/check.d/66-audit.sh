@@ -45,11 +45,17 @@ least() { # DIR WHAT LEAST
 declare -A total
 
 row() { # NAME KERNEL MACHINE STORES RESIZES [run.sh's arguments]
-	local name=$1 kernel=$2 machine=$3 stores=$4 resizes=$5 dir=$BUILD/audit-run/$1 verdict why
+	local name=$1 kernel=$2 machine=$3 stores=$4 resizes=$5 dir=$BUILD/audit-run/$1 verdict why mib=${AUDIT_MIB:-1024} words
 	shift 5
 	chosen "$name" || return
-	guest "$kernel"
-	verdict=$("$LAB/run.sh" -q -A -m "$machine" -c 4 -M "${AUDIT_MIB:-1024}" -t "${AUDIT_LIMIT:-120}" -o "$dir" "$@" -a "lab=$steps lab.files=2 lab.mib=8 ${AUDIT_WORDS-}" \
+	words="lab=$steps lab.files=2 lab.mib=8 ${AUDIT_WORDS-}"
+	case $kernel in
+	linux-kunit-*) # which has the suites and the churn, and no program that would do much
+		suites_of "${kernel#linux-}"
+		mib=2048 words="kunit.enable=1 kunit.filter_glob=kernel_* lab=none leaf_fuzz.ops=200" ;;
+	*) guest "$kernel" ;;
+	esac
+	verdict=$("$LAB/run.sh" -q -A -m "$machine" -c 4 -M "$mib" -t "${AUDIT_LIMIT:-120}" -o "$dir" "$@" -a "$words" \
 		"$image" "$initrd" 2>&1 | tail -n 1)
 	case $verdict in
 	"verdict: pass "*) ;;
@@ -77,8 +83,8 @@ for tree in base ours; do
 done
 
 # What fewer and larger pages make of the same rules: other groups, levels and hints.
-row ours-16k-plain linux-lab-16k bbml3 2000 20
-row ours-64k-plain linux-lab-64k bbml3 500 10
+row ours-16k-plain linux-kunit-16k bbml3 10000 100
+row ours-64k-plain linux-kunit-64k bbml3 10000 100
 
 for tree in "${!total[@]}"; do note "audited without a violation, $tree: ${total[$tree]} stores"; done
 

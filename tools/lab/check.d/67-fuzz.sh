@@ -47,6 +47,6 @@ fuzz fuzz-1cpu some -m bbml3 -c 1 -a "$words"
 if [ "$first" ] && [ "$digest" = "$first" ]; then ok fuzz-replay; else nok fuzz-replay "seed $seed came to ${first:-nothing}, then to ${digest:-nothing}"; fi
 fuzz fuzz-nobbml3 no -m nobbml3 -c 4 -a "$words"
 for pages in 16k 64k; do
-	guest linux-lab-$pages
+	suites_of kunit-$pages
 	fuzz fuzz-$pages some -m bbml3 -c 4 -a "$words"
 done
