@@ -3,6 +3,7 @@
 # Breaks the series on purpose, one small thing at a time, and sees what is there for it find it: a KUnit case, or where QEMU lets it
 # pass, a rule of the auditor that looks on while the suites run (model/README.md). The kernel as it is must break no rule.
 #
+#	MUTANTS=all                all of them, which takes half an hour: without it those of $core
 #	MUTANTS='no-tlbi'          some of them
 #	MUTANTS_FLAVOUR=lab-16k    of a kernel with 16K pages
 set -u
@@ -11,6 +12,11 @@ set -u
 
 # shellcheck source=tools/lab/boot.sh
 . "$LAB/boot.sh"
+
+# One for each kind of mistake.
+core='no-tlbi single-va-tlbi no-exclusion free-at-once merge-invalid ignore-pxntable shared-is-default half-done-stays no-secondary-wait
+exec-no-collapse last-level-tlbi split-no-dsb break-before-make'
+wanted=${MUTANTS:-${core//$'\n'/ }}
 
 # Between two mutants the tree is the series again, so that only what a mutant touches is compiled.
 flavour=${MUTANTS_FLAVOUR:-kunit}
@@ -31,7 +37,7 @@ suites() {
 
 mutant() { # NAME CASE|audit:RULE FILE PERL-EXPRESSION [MACHINE [WORDS]]
 	local name=$1 killer=$2 file=$spare/arch/arm64/$3 out hit cases="kernel_*.$2*" audit=''
-	[ -z "${MUTANTS-}" ] || [[ " $MUTANTS " = *" $name "* ]] || return 0
+	[ "$wanted" = all ] || [[ " $wanted " = *" $name "* ]] || return 0
 	case $killer in
 	audit:*) killer=${killer#audit:} cases='kernel_*' audit=-A ;;
 	esac
@@ -52,7 +58,7 @@ mutant() { # NAME CASE|audit:RULE FILE PERL-EXPRESSION [MACHINE [WORDS]]
 }
 
 mkdir -p "$BUILD/run" || die "$BUILD/run can't be made; make room"
-if [ -z "${MUTANTS-}" ]; then
+if [[ ${MUTANTS:-all} = all ]]; then
 	"$LAB/kbuild.sh" "$spare" "$flavour" "$obj" Image > /dev/null || { nok mutant-none "the series does not build"; exit; }
 	suites none 'kernel_*' '' '' -A
 	if [[ $hit = 'verdict: pass '* ]]; then ok mutant-none; else nok mutant-none "without a mutant: $hit"; fi
