@@ -84,11 +84,11 @@ if model cost cost; then
 		else nok "bench-cost-$name" "${median:-no} instructions, at most $limit are expected"; fi
 	done <<-LIMITS
 		first_change 4500
-		first_restore 510
-		change 326
-		restore 384
+		first_restore 516
+		change 332
+		restore 392
 		row_change 702
-		row_restore 384
+		row_restore 392
 		set_memory_ro 5350
 		set_memory_rw 5350
 	LIMITS
