@@ -129,6 +129,15 @@ static unsigned long table_span(enum pgtable_level level)
 	return leaf_levels[level].size * leaf_levels[level].entries;
 }
 
+/*
+ * As much of a table as one region's locks protect. That is all of it, but for
+ * the PMD tables of 16K and 64K pages, which span many regions.
+ */
+static unsigned long table_step(enum pgtable_level level)
+{
+	return min(table_span(level), KERNEL_LEAF_MAX_SIZE);
+}
+
 /* May the entry that points to a table of this level be a leaf instead? */
 static bool table_may_be_leaf(enum pgtable_level level)
 {
@@ -610,7 +619,10 @@ static void kernel_collapse_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(collapse_work, kernel_collapse_worker);
 static struct workqueue_struct *collapse_wq;
 
-/* With region->lock held for write, under which nobody queues it meanwhile. */
+/*
+ * With region->lock held for write, under which nobody queues it meanwhile; or of
+ * a table that is queued for certain.
+ */
 static void table_unqueue(struct ptdesc *pt)
 {
 	if (list_empty(&pt->pt_list))
@@ -799,8 +811,8 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 }
 
 /*
- * With everything held. The range is what one table maps, or in vmalloc space
- * the part of it that is the caller's.
+ * With everything held. The range is what one table maps, or as much of that as
+ * one region has, or in vmalloc space the part of it that is the caller's.
  */
 static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 						      unsigned long end,
@@ -838,7 +850,9 @@ static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 		/* What keeps a block of vmalloc space apart is soon restored. */
 		if (whole && !__is_lm_address(start))
 			break;
-		if (__is_lm_address(start))
+		/* A change in another region may rely on its being queued. */
+		if (__is_lm_address(start) &&
+		    end - start == table_span(level))
 			table_unqueue(virt_to_ptdesc(table));
 		fold_groups(table + start / l->size % l->entries, start,
 			    end - start, level);
@@ -883,7 +897,7 @@ static int collapse_table(unsigned long start, unsigned long end,
 		kernel_leaf_resize_unlock();
 	}
 
-	if (why)
+	if (why && table_may_be_leaf(level))
 		trace_kernel_leaf_refuse(start, level + 1, why);
 
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
@@ -920,15 +934,15 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 	deposits_prune(ALIGN_DOWN(start, KERNEL_LEAF_MAX_SIZE), end, false);
 
 	for (int i = 0; i < ARRAY_SIZE(levels); i++) {
-		const unsigned long span = table_span(levels[i]);
-		unsigned long addr = ALIGN_DOWN(start, span);
+		const unsigned long step = table_step(levels[i]);
+		unsigned long addr = ALIGN_DOWN(start, step);
 
 		/* A folded level has no tables of its own. */
 		if (leaf_levels[levels[i]].entries == 1)
 			continue;
 
-		for (; addr < end; addr += span) {
-			if (collapse_table(addr, addr + span, levels[i]))
+		for (; addr < end; addr += step) {
+			if (collapse_table(addr, addr + step, levels[i]))
 				ret = -EAGAIN;
 			cond_resched();
 		}
@@ -993,6 +1007,41 @@ void kernel_collapse_forget_vmap(unsigned long start, unsigned long end)
 		deposits_prune(start, end, true);
 }
 
+/*
+ * A table that spans regions comes off the queue before the first of them is
+ * looked at, for a change in any of them may rely on its being queued until then,
+ * and goes back if one of them was busy.
+ */
+static int collapse_queued(struct ptdesc *pt, unsigned long addr,
+			   enum pgtable_level level)
+{
+	const unsigned long step = table_step(level);
+	const unsigned long end = addr + table_span(level);
+	int ret = 0;
+
+	if (step == table_span(level))
+		return collapse_table(addr, end, level);
+
+	table_unqueue(pt);
+	for (; addr != end; addr += step) {
+		if (collapse_table(addr, addr + step, level))
+			ret = -EAGAIN;
+		cond_resched();
+	}
+	if (!ret)
+		return 0;
+
+	guard(spinlock)(&queue_lock);
+
+	/* A change may have been faster. */
+	if (list_empty(&pt->pt_list)) {
+		list_add_tail(&pt->pt_list, &collapse_queue);
+		nr_queued++;
+	}
+
+	return ret;
+}
+
 static void kernel_collapse_worker(struct work_struct *work)
 {
 	static unsigned long backoff = 1;
@@ -1026,8 +1075,7 @@ static void kernel_collapse_worker(struct work_struct *work)
 		}
 
 		if (more) {
-			ret = collapse_table(addr, addr + table_span(level),
-					     level);
+			ret = collapse_queued(pt, addr, level);
 			if (ret)
 				busy++;
 			else
@@ -1056,10 +1104,10 @@ static void kernel_collapse_worker(struct work_struct *work)
 /* Wait until the worker has looked at all that is queued. For tests. */
 void kernel_collapse_flush(void)
 {
-	while (READ_ONCE(nr_queued)) {
+	do {
 		flush_delayed_work(&collapse_work);
 		cond_resched();
-	}
+	} while (READ_ONCE(nr_queued));
 }
 
 unsigned int kernel_collapse_nr_deposits(void)
