@@ -586,6 +586,42 @@ static void excluded_by_change(struct kunit *test)
 	KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
 }
 
+/*
+ * Nor is a group of blocks. With 16K and 64K pages their table spans regions, and
+ * it is the lock of this one that counts.
+ */
+static void excluded_by_change_of_block(struct kunit *test)
+{
+	struct kernel_leaf_pool pool = {};
+	struct leaf_pages *p;
+	pmd_t *pmdp;
+
+	if (get_order(PMD_SIZE) > MAX_PAGE_ORDER)
+		kunit_skip(test, "no block can be allocated at this granule");
+
+	p = leaf_pages_get(test, get_order(PMD_SIZE), PMD_SIZE);
+	collapse_now(test, p->addr, 1);
+	if (leaf_size(p->addr) < CONT_PMD_SIZE)
+		kunit_skip(test, "the block has no group");
+
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(p->addr, PMD_SIZE, &to_ro));
+	KUNIT_ASSERT_EQ(test, 0,
+			kernel_leaf_change_begin(p->addr, p->addr + PMD_SIZE,
+						 &to_rw, &pool));
+	pmdp = pmd_off_k(p->addr);
+	set_pmd(pmdp, __pmd(kernel_leaf_apply(pmd_val(pmdp_get(pmdp)), &to_rw)));
+
+	/* The group is uniform, yet somebody might split a block of it now. */
+	KUNIT_EXPECT_EQ(test, -EAGAIN, kernel_collapse_range(p->addr, p->addr + 1));
+	KUNIT_EXPECT_EQ(test, PMD_SIZE, leaf_size(p->addr));
+
+	kernel_leaf_change_end(p->addr);
+	flush_tlb_kernel_range(p->addr, p->addr + PMD_SIZE);
+	kernel_leaf_pool_drain(&pool);
+	collapse_now(test, p->addr, 1);
+	KUNIT_EXPECT_GE(test, leaf_size(p->addr), CONT_PMD_SIZE);
+}
+
 /* Nor is a table detached under ptdump. */
 static void excluded_by_ptdump(struct kunit *test)
 {
@@ -1100,6 +1136,7 @@ static struct kunit_case collapse_cases[] = {
 	KUNIT_CASE(flush_after_fold),
 	KUNIT_CASE(costs),
 	KUNIT_CASE(excluded_by_change),
+	KUNIT_CASE(excluded_by_change_of_block),
 	KUNIT_CASE(excluded_by_ptdump),
 	KUNIT_CASE_SLOW(two_halves_and_a_collapse),
 	KUNIT_CASE(grace_period),
