@@ -49,8 +49,9 @@ fi
 unset LLVM
 if command -v ccache > /dev/null; then
 	vars+=("CC=ccache $cc" "HOSTCC=ccache gcc")
-	# Seen from the object folder all clones look alike.
-	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
+	# Seen from the object folder all clones look alike. What is not known yet is compiled at once, not preprocessed first: that would
+	# be a quarter more of time.
+	export CCACHE_DEPEND=1 CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-10G}
 fi
 
 mkdir -p "$obj" 2>/dev/null || die "$obj can't be made; make room, or choose another folder with O="
