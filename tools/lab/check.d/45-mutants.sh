@@ -118,4 +118,8 @@ mutant break-before-make audit:gap mm/collapse.c 's/(\tleaf_entry_set\(slot->ent
 mutant half-a-group audit:cont mm/collapse.c 's/(i = 0; i < LEAF_BATCH)(; i\+\+\)\n\t\t\t__set_pte_nosync)/$1 - 1$2/'
 mutant no-bbml3 audit:resize mm/collapse.c 's/if \(!kernel_collapse_wanted \|\| !kernel_leaf_may_split\(PAGE_OFFSET\)\)/if (!kernel_collapse_wanted)/' nobbml3
 mutant exec-wx audit:wx mm/pageattr.c 's/__pgprot\(PTE_WRITE \| PTE_PXN\),/__pgprot(PTE_WRITE),/'
+# Where a PMD table spans regions.
+[ "$flavour" != kunit ] || flavour=kunit-16k obj=$BUILD/obj/spare-kunit-16k
+[[ $flavour != *16k ]] ||
+	mutant first-region-only excluded_by_change_of_block mm/collapse.c 's/return min\(table_span\(level\), KERNEL_LEAF_MAX_SIZE\);/return table_span(level);/'
 }

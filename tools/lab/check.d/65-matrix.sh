@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The boot matrix: the unmodified base and ours, CPUs of all kinds, plain and as a Realm, each rodata=, one CPU and four.
+# The boot matrix: CPUs of all kinds, plain and as a Realm, each rodata=, one CPU and four.
 #
 #	MATRIX='*-realm-*'         rows by name (ours-mixed-realm-noalias-4), one or more patterns
-#	MATRIX_TREES='base ours'   whose
+#	TREES='base ours'          the unmodified base too (all rows that MATRIX names, if it is there)
 #	MATRIX_REPEAT=10           so many times
 #	MATRIX_JOBS=2              boots at a time
 #	MATRIX_CORNERS='ours base' with 16K and 64K pages too, ours or the base or both, which are two more kernels to build for each
@@ -17,11 +17,12 @@ set -u
 
 # shellcheck disable=SC2034 # die says it
 me=matrix
-repeat=${MATRIX_REPEAT:-1} jobs=${MATRIX_JOBS:-$(nproc)} trees=${MATRIX_TREES:-base ours}
+repeat=${MATRIX_REPEAT:-1} jobs=${MATRIX_JOBS:-$(nproc)} trees=${TREES:-ours}
+[ -z "${MATRIX-}" ] || trees=${TREES:-base ours}
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || die "MATRIX_REPEAT=$repeat: a number from 1 up is expected"
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "MATRIX_JOBS=$jobs: a number from 1 up is expected"
 for tree in $trees; do
-	[[ "$tree" =~ ^(base|ours)$ ]] || die "MATRIX_TREES: $tree is none; base and ours are"
+	[[ "$tree" =~ ^(base|ours)$ ]] || die "TREES: $tree is none; base and ours are"
 done
 read -ra patterns <<< "${MATRIX:-*}"
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Boots under el2.audit (model/README.md): each store to the kernel's live tables, each TLBI and each write of TTBR1_EL1 is judged.
-# The unmodified base and ours, on the machines that differ in what they may do to a live map.
+# Ours, on the machines that differ in what they may do to a live map.
 #
+#	TREES='base ours'          the unmodified base too (all rows that AUDIT names, if it is there)
 #	AUDIT='ours-*'             rows by name, one or more patterns
 #	AUDIT_LAB=mixed            what the guest does (default: secretmem)
 #	AUDIT_WORDS='lab.bouts=9'  more words for the command line
@@ -73,7 +74,10 @@ row() { # NAME KERNEL MACHINE STORES RESIZES [run.sh's arguments]
 
 mkdir -p "$BUILD/audit-run" || die "$BUILD/audit-run can't be made; make room"
 # What is audited at least: stores, and how often a live mapping changes its size; never, where a CPU of the boot lacks BBML3.
-for tree in base ours; do
+trees=${TREES:-ours}
+[ -z "${AUDIT-}" ] || trees=${TREES:-base ours}
+for tree in $trees; do
+	[[ $tree =~ ^(base|ours)$ ]] || die "TREES: $tree is none; base and ours are"
 	kernel=linux-lab
 	[ "$tree" = ours ] || kernel=base-lab
 	row "$tree-bbml3-plain" $kernel bbml3 10000 100

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Kernel text outside the image: 200 modules, eBPF, test_bpf, probes and the tracer on 4 CPUs while the page tables are read; what
-# maps it, what loading it costs, and what is left when allocations fail. Ours against the unmodified base, in the same run.
+# maps it, what loading it costs, and what is left when allocations fail.
 #
-#	EXECMEM='text loads'       some of: sees text churn loads; and, which take long: bpf (all of test_bpf in the churn), fault (every
-#	                           allocation fails), configs (kernels in which text is special; clang must be there) or one of
-#	                           them: kasan kasan-sw kasan-hw clang
+#	TREES='base ours'          text and loads against the unmodified base, in the same run
+#	EXECMEM='text loads'       some of: sees text churn, and against the base: text loads; and, which take long: bpf (all of test_bpf
+#	                           in the churn), fault (every allocation fails), configs (kernels in which text is special; clang
+#	                           must be there) or one of them: kasan kasan-sw kasan-hw clang
 #	EXECMEM_FAULT=debug        the kernel for fault: this one has KASAN and lockdep
 set -u
 # shellcheck source=tools/lab/lib.sh
@@ -16,8 +17,13 @@ set -u
 # shellcheck disable=SC2034 # die says it
 me=execmem
 all='sees text churn loads bpf fault configs kasan kasan-sw kasan-hw clang'
+# Without the base there is nothing to say what loading should cost.
+trees=${TREES:-ours} default='sees text churn'
+[ -z "${EXECMEM-}" ] || trees=${TREES:-base ours}
+with_base() { [[ " $trees " = *' base '* ]]; }
+! with_base || default+=' loads'
 # All of lib/test_bpf.c takes four minutes, a failure of every allocation and other kernels longer.
-for part in ${EXECMEM:=sees text churn loads}; do
+for part in ${EXECMEM:=$default}; do
 	[[ " $all " = *" $part "* ]] || die "EXECMEM: $part is none; there are: $all"
 done
 wanted() { [[ " $EXECMEM " = *" $1 "* ]]; }
@@ -27,6 +33,7 @@ field() { grep -m 1 -E "$2" "$1" | grep -oE "(^| )$3=[0-9]+" | head -n 1 | cut -
 
 declare -A images initrds
 for tree in base linux; do
+	[ $tree = linux ] || { with_base && [[ $EXECMEM =~ text|loads ]]; } || continue
 	guest $tree-lab
 	images[$tree]=$image initrds[$tree]=$initrd
 done
@@ -54,7 +61,15 @@ text() { # TREE MACHINE EXPECT
 	note "window $1 $2: $(sed -n 's/^# lab: window phase=resident //p' "$rundir/lines")"
 	[ -n "$leaves" ]
 }
-if wanted text; then
+if wanted text && ! with_base; then
+	if text linux bbml3 heal; then
+		# A leaf for 20 pages at the least; the base has one for each.
+		kib=$(field "$rundir/lines" '^# lab: text phase=resident' kib)
+		if [ $((leaves * 20)) -le $((kib / 4)) ]; then ok execmem-text-leaves
+		else nok execmem-text-leaves "$leaves leaves map $kib KiB of text"; fi
+	fi
+	text linux nobbml3 heal
+elif wanted text; then
 	if text base bbml3 noheal && base=$leaves && text linux bbml3 heal; then
 		if [ $((leaves * 20)) -le "$base" ]; then ok "execmem-text-leaves"
 		else nok "execmem-text-leaves" "$leaves leaves map text, 20 times that is more than the base's $base"; fi
@@ -93,6 +108,7 @@ compare() { # MACHINE LIMIT: ours * 10000 <= base's * LIMIT
 	done < <(sed -nE 's/^# lab: loads what=([^ ]*) .*/\1/p' "$BUILD/run/execmem-loads-base-$machine/lines")
 }
 if wanted loads; then
+	with_base || die "EXECMEM=loads compares ours with the base: TREES='base ours'"
 	for machine in bbml3 nobbml3; do
 		# 5 % for what BBML3 buys, 0.1 % where nothing is to change.
 		[ $machine = bbml3 ] && limit=10500 || limit=10010
