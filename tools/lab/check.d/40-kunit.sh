@@ -48,6 +48,8 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
 	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
 	[ "$flavour" != lab ] || skip="$realm|$pud"
 	[[ $flavour != *-*k ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
+	# A group of 64K's blocks is 16G.
+	[[ $flavour != *-64k ]] || skip="$skip|excluded_by_change_of_block"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0
