@@ -425,12 +425,22 @@ static bool break_was_made(struct change *c)
 	return any;
 }
 
+/*
+ * Invalid, the entry said what it says now: somebody split or folded what is to
+ * stay invalid, for one page of it. Break-before-make leaves nothing of that kind.
+ */
+static bool was_kept_invalid(const struct change *c)
+{
+	return c->old && leaf_address(c->old, c->level) == leaf_address(c->new, c->level) &&
+	       !((c->old ^ c->new) & S1_CONT);
+}
+
 /* A leaf is valid that was not. */
 static void count_gap(struct change *c)
 {
 	u64 slot = (c->va >> geo.page_shift) % GAPS;
 
-	if (break_was_made(c) || broken[slot].va != c->va ||
+	if ((!was_kept_invalid(c) && break_was_made(c)) || broken[slot].va != c->va ||
 	    broken[slot].address != leaf_address(c->new, c->level))
 		return;
 	broken[slot].va = 0;
@@ -513,14 +523,18 @@ static void group_changed(struct change *c, u64 pa)
 	*h = (struct half_set){ .va = va, .first = first, .level = c->level, .cpus = c->cpus, .who = *c->who };
 }
 
-/* A TLBI: what its own CPU changed in the range must be whole. */
+/*
+ * A TLBI: what its own thread changed in the range must be whole. Another one on
+ * that CPU may have been preempted half-way, and what vfree() purges is a range
+ * that spans areas of others.
+ */
 void groups_settled(u64 start, u64 end, const struct who *who)
 {
 	for (u32 i = 0; i < HALF_SET; i++) {
 		struct half_set *h = &half_sets[i];
 		u64 size;
 
-		if (!h->first || h->who.cpu != who->cpu)
+		if (!h->first || h->who.thread != who->thread)
 			continue;
 		size = level_cont(h->level) * level_span(h->level);
 		if (h->va + size - 1 < start || h->va > end - 1)

@@ -513,6 +513,7 @@ static void audit_sizes(void)
 }
 
 void store_by_another(u64 *entry, u64 value);
+void invalidate_by_another(u64 argument);
 
 /* The kernel's own mapping must not go for a while so that its size can change. */
 static void audit_gaps(void)
@@ -538,6 +539,22 @@ static void audit_gaps(void)
 	expect_rules("gap-empty-table", 0);
 	store((u64 *)(l2[0] & (BIT(48) - BIT(g.shift))) + 5, leaf(SOME_PA + 5 * size_of(3), 3, 0));
 	expect_rules("gap-split-page-by-page", GAP);
+
+	/* What is invalid is split, and a page of it comes back: nobody broke what he uses. */
+	begin(BLOCK, 0);
+	store(&l2[0], leaf(SOME_PA, 2, 0) & ~VALID);
+	invalidate(here);
+	for (u32 i = 0; i < entries; i++)
+		l3[i] &= ~VALID;
+	store(&l2[0], table(l3));
+	store(&l3[5], leaf(SOME_PA + 5 * size_of(3), 3, 0));
+	expect_rules("gap-page-of-an-invalid-block", 0);
+
+	begin(BLOCK, 0);
+	store(&l2[0], leaf(SOME_PA, 2, 0) & ~VALID);
+	invalidate(here);
+	store(&l2[0], table(l3));
+	expect_rules("gap-split-of-an-invalid-block", GAP);
 
 	begin(BLOCK, 0);
 	store(&l2[0], 0);
@@ -593,6 +610,25 @@ static void audit_gaps(void)
 	expect_rules("gap-fold", GAP);
 
 	begin(PAGES, 0);
+	for (u32 i = 0; i < g.cont; i++) {
+		store(&l3[i], l3[i] & ~VALID);
+		invalidate(here + i * size_of(3));
+	}
+	for (u32 i = 0; i < g.cont; i++)
+		store(&l3[i], leaf(SOME_PA + i * size_of(3), 3, CONTIGUOUS));
+	flush_l3(true);
+	expect_rules("gap-fold-of-what-is-kept", GAP);
+
+	begin(PAGES, CONTIGUOUS);
+	for (u32 i = 0; i < g.cont; i++)
+		store(&l3[i], l3[i] & ~VALID);
+	tlbi_all(vmalle1is, ishst, ish);
+	for (u32 i = 0; i < g.cont; i++)
+		store(&l3[i], l3[i] & ~CONTIGUOUS);
+	store(&l3[3], leaf(SOME_PA + 3 * size_of(3), 3, 0));
+	expect_rules("gap-page-of-an-invalid-group", 0);
+
+	begin(PAGES, 0);
 	for (u32 i = 0; i < g.cont; i++)
 		store(&l3[i], 0);
 	flush_l3(true);
@@ -634,6 +670,16 @@ static void audit_groups(void)
 		store(&l3[i], leaf(SOME_PA + i * size_of(3), 3, CONTIGUOUS));
 	flush_l3(true);
 	expect_rules("half-a-group", CONT);
+
+	/* Preempted half-way, for somebody who invalidates a range in which this is. */
+	begin(PAGES, CONTIGUOUS);
+	for (u32 i = 0; i < g.cont / 2; i++)
+		store(&l3[i], 0);
+	invalidate_by_another(va_argument(here));
+	for (u32 i = g.cont / 2; i < g.cont; i++)
+		store(&l3[i], 0);
+	flush_l3(true);
+	expect_rules("half-a-group-in-a-range-of-another", 0);
 
 	begin(PAGES, 0);
 	for (u32 i = 1; i <= g.cont; i++)

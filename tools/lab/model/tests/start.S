@@ -242,6 +242,16 @@ mmu_is_on:
 	mov	sp, x2
 	ret
 
+	function invalidate_by_another
+	mov	x2, sp
+	sub	sp, sp, #16, lsl #12
+	dsb	ishst
+	tlbi	vaale1is, x0
+	dsb	ish
+	isb
+	mov	sp, x2
+	ret
+
 	function store_stp
 	stp	x1, x2, [x0]
 	ret
