@@ -17,8 +17,6 @@
 #define BUCKETS		4096
 #define LARGE		BUCKETS
 #define FEW_REGIONS	64
-/* A range of changes may be that long before its TLBI: .text and .rodata in 4K pages are less. */
-#define PATIENCE	16384
 
 static struct stale pool[MAX_STALE] __attribute__((section(".noinit")));
 static u32 buckets[BUCKETS + 1], free_list, fresh, oldest = NONE, newest = NONE, last = NONE;
@@ -447,10 +445,10 @@ void audit_tlbi(struct regs *regs, u64 esr, u64 argument)
 	}
 	counts.tlbis++;
 	translate_forget();
+	counts.events++;
 	who_init(&who, regs);
-	who.event = ++counts.events;
 	if (t.all) {
-		stale_check(PATIENCE, false);
+		stale_check(false);
 		t.start = 0;
 		t.size = ~0UL;
 	} else {
@@ -594,18 +592,17 @@ const struct stale *stale_of_table(const struct table *table)
 
 /**
  * stale_check() - is there something that should have been invalidated?
- * @older_than: by so many events
- * @at_end: nothing more will come; also for what is no hurry
+ * @at_end: nothing more will come; also for what is no hurry, and for what is not long ago
  *
  * What is said once is forgotten.
  */
-void stale_check(u64 older_than, bool at_end)
+void stale_check(bool at_end)
 {
 	u32 next;
 
 	for (u32 index = oldest; index != NONE; index = next) {
 		next = pool[index].newer;
-		if (counts.events - pool[index].who.event > older_than)
+		if (at_end || is_long_ago(&pool[index].who))
 			check(&pool[index], at_end);
 	}
 }

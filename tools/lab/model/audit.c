@@ -13,14 +13,21 @@
 
 #define TABLE_BUCKETS	8192
 #define GAPS		4096
+#define THREADS		1024
 #define BREAKS		1024
 #define HALF_SET	256
 #define HALF_SET_WAYS	8
 /* A table that is linked at more places than that is the zero shadow of KASAN: all its uses are alike. */
 #define PLACES_FOLLOWED	4
-/* How often what is left over is looked for, and how old it must be. */
+/*
+ * How often what is left over is looked for, and how old it must be. A range of
+ * changes may be that long before its TLBI: .text and .rodata in 4K pages are less.
+ * In between its thread may be preempted, or a CPU of it by its host.
+ */
 #define CHECK_EVERY	8192
 #define PATIENCE	16384
+#define OWN_PATIENCE	1024
+#define MOST_PATIENCE	(64 * PATIENCE)
 #define REGIME_EVERY	64
 
 struct lock audit_lock;
@@ -43,6 +50,11 @@ static u64 ttbr1[MAX_CPUS];	/* what each CPU has; 0: nothing that translates */
 static struct table tables[MAX_TABLES] __attribute__((section(".noinit")));
 static struct place places[MAX_PLACES] __attribute__((section(".noinit")));
 static u32 table_buckets[TABLE_BUCKETS], free_table = NONE, fresh_table, free_place = NONE, fresh_place;
+
+/* What each thread did, by its number: of two with one slot together, which is only sooner. */
+static struct {
+	u64 thread, events;
+} threads[THREADS];
 
 /* The last output address of what was made invalid, by address: to see a gap when it comes back. */
 static struct {
@@ -544,12 +556,12 @@ void groups_settled(u64 start, u64 end, const struct who *who)
 	}
 }
 
-static void groups_check(u64 older_than)
+static void groups_check(bool at_end)
 {
 	for (u32 i = 0; i < HALF_SET; i++) {
 		struct half_set *h = &half_sets[i];
 
-		if (h->first && counts.events - h->who.event > older_than)
+		if (h->first && (at_end || is_long_ago(&h->who)))
 			half_set_report(h,
 					"a group that is not left half-set");
 	}
@@ -998,11 +1010,35 @@ static void root_use(u32 cpu, u64 pa)
 	roots[slot].cpus |= BIT(cpu);
 }
 
+/* Of the event that was counted last. */
 void who_init(struct who *who, const struct regs *regs)
 {
 	/* A stack of Linux is 16 KiB at least, and aligned so. */
-	*who = (struct who){ .pc = regs->pc, .lr = regs->x[30], .thread = read_sysreg(sp_el1) >> 14,
-			     .cpu = this_cpu()->index };
+	const u64 thread = read_sysreg(sp_el1) >> 14;
+	const u32 slot = thread % THREADS;
+
+	/* That of one whose slot was another's meanwhile begins anew, beyond what it was. */
+	if (threads[slot].thread != thread)
+		threads[slot].thread = thread;
+	*who = (struct who){ .pc = regs->pc, .lr = regs->x[30], .thread = thread, .event = counts.events,
+			     .own = ++threads[slot].events, .cpu = this_cpu()->index };
+}
+
+/**
+ * is_long_ago() - could it have been put right since?
+ * @who: whose doing it was, and when
+ *
+ * Return: true after PATIENCE events, OWN_PATIENCE of them of the thread itself.
+ */
+bool is_long_ago(const struct who *who)
+{
+	const u64 age = counts.events - who->event;
+	const u32 slot = who->thread % THREADS;
+
+	if (age <= PATIENCE)
+		return false;
+	return age > MOST_PATIENCE ||
+	       (threads[slot].thread == who->thread && threads[slot].events - who->own > OWN_PATIENCE);
 }
 
 static void periodic(void)
@@ -1010,8 +1046,8 @@ static void periodic(void)
 	counts.events++;
 	if (counts.events % CHECK_EVERY)
 		return;
-	stale_check(PATIENCE, false);
-	groups_check(PATIENCE);
+	stale_check(false);
+	groups_check(false);
 }
 
 /**
@@ -1146,8 +1182,6 @@ void audit_store(struct regs *regs, u64 esr, u64 ipa)
 	struct table *t;
 	bool live = false;
 
-	who_init(&who, regs);
-
 	lock(&audit_lock);
 	/* They were read when TTBR1_EL1 was written; nobody changes them often, and reading them takes long. */
 	if (!(counts.events % REGIME_EVERY)) {
@@ -1164,7 +1198,7 @@ void audit_store(struct regs *regs, u64 esr, u64 ipa)
 	}
 	if (t) {
 		periodic();
-		who.event = counts.events;
+		who_init(&who, regs);
 		if (store_emulate(regs, esr, t, ipa, &who)) {
 			counts.stores++;
 			audit_stored[who.cpu] = who.pc;
@@ -1227,8 +1261,8 @@ void audit_cpu_off(void)
 static void check_all(void)
 {
 	counts.lazy = 0;
-	stale_check(0, true);
-	groups_check(0);
+	stale_check(true);
+	groups_check(true);
 }
 
 /* audit_end() - the guest turns the machine off */

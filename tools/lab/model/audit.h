@@ -99,10 +99,11 @@ struct table {
  * @lr: from where, perhaps
  * @thread: which stack: a sequence may be preempted, or go on on another CPU
  * @event: its number
+ * @own: its number among those of the thread
  * @cpu: on which CPU
  */
 struct who {
-	u64 pc, lr, thread, event;
+	u64 pc, lr, thread, event, own;
 	u32 cpu;
 };
 
@@ -228,6 +229,7 @@ u8 rights(u64 desc, u8 limits);
 u8 table_limits(u64 desc);
 const char *content_differs(u64 old, int old_level, u64 old_va, u64 new, int new_level, u64 new_va,
 			    enum rule *rule);
+bool is_long_ago(const struct who *who);
 void groups_settled(u64 start, u64 end, const struct who *who);
 void roots_forget(u32 cpus);
 
@@ -242,7 +244,7 @@ void stale_forget_cpus(u32 cpus);
 bool in_linear_map(u64 va);
 void stale_moved_on(const struct who *who);
 const struct stale *stale_of_table(const struct table *table);
-void stale_check(u64 older_than, bool at_end);
+void stale_check(bool at_end);
 
 /* audit-insn.c */
 bool store_emulate(struct regs *regs, u64 esr, struct table *table, u64 ipa, const struct who *who);

@@ -647,6 +647,27 @@ static void audit_gaps(void)
 	expect_rules("gap-fold-of-vmalloc", 0);
 }
 
+/* Between a store and its TLBI others may do much, but not the thread itself. */
+static void audit_patience(void)
+{
+	const u64 elsewhere = va_argument(here - size_of(2));
+	const u32 much = 16384;
+
+	begin(PAGES, 0);
+	store(&l3[1], leaf(SOME_PA + size_of(3), 3, RO));
+	for (u32 i = 0; i < much; i++)
+		invalidate_by_another(elsewhere);
+	tlbi_all(vmalle1is, ishst, ish);
+	expect_rules("preempted-before-the-tlbi", 0);
+
+	begin(PAGES, 0);
+	store(&l3[1], leaf(SOME_PA + size_of(3), 3, RO));
+	for (u32 i = 0; i < much; i++)
+		tlbi(vaale1is, elsewhere);
+	tlbi_all(vmalle1is, ishst, ish);
+	expect_rules("long-before-the-tlbi", STALE);
+}
+
 static void audit_groups(void)
 {
 	begin(PAGES, 0);
@@ -1139,7 +1160,7 @@ static void audit(u32 shift, u32 va_bits, bool ds, void (*const run[])(void))
 }
 
 static void (* const audit_all[])(void) = {
-	audit_contents, audit_tlbis, audit_sizes, audit_gaps, audit_groups, audit_rights, audit_order, audit_stores, NULL,
+	audit_contents, audit_tlbis, audit_sizes, audit_gaps, audit_patience, audit_groups, audit_rights, audit_order, audit_stores, NULL,
 };
 static void test_audit(void) { audit(12, 48, false, audit_all); }
 static void test_audit_39(void) { audit(12, 39, false, audit_all); }
