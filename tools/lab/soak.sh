@@ -6,6 +6,7 @@
 #
 #	SOAK_HOURS=8            how long the list is on one machine, one job at a time
 #	SOAK_SEEDS=1..240       or these seeds, one job each
+#	SOAK_LIMIT=1800         seconds for a job (600), where more of them run at a time than there are CPUs
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -19,7 +20,7 @@ usage="usage: soak.sh                prints the list
   -d MASK      disturbs the schedule: 1 by timers, 2 at the edges of locks, 3 by both (0)
   -w           beside processes that do what splits and collapses, too"
 
-job_seconds=100 job_limit=600 jobs_an_hour=30
+job_seconds=100 job_limit=${SOAK_LIMIT:-600} jobs_an_hour=30
 
 # One that is KUnit's alone, without modules and all that processes could do: is_small KERNEL
 is_small() { [ "$1" = kcsan ] || [[ $1 = kunit-* ]]; }
@@ -109,6 +110,7 @@ job() {
 	[[ $seed =~ ^[0-9]{1,9}$ ]] || die "-s $seed: a number of up to nine digits is expected"
 	[[ $fail =~ ^[0-9]+$ ]] && [ "$fail" -le 100 ] || die "-f $fail: a number from 0 to 100 is expected"
 	[[ $delay =~ ^[0-3]$ ]] || die "-d $delay: a number from 0 to 3 is expected"
+	[[ $job_limit =~ ^[1-9][0-9]*$ ]] || die "SOAK_LIMIT=$job_limit: seconds are expected"
 	! is_small "$kernel" || [ -z "$work" ] || die "-w: the kernel of -k $kernel is KUnit's alone"
 	image=$(image "$kernel") initrd=$(initrd "$kernel")
 	for f in "$image" "$initrd"; do
