@@ -20,13 +20,12 @@
 /* A table that is linked at more places than that is the zero shadow of KASAN: all its uses are alike. */
 #define PLACES_FOLLOWED	4
 /*
- * How often what is left over is looked for, and how old it must be. A range of
- * changes may be that long before its TLBI: .text and .rodata in 4K pages are less.
- * In between its thread may be preempted, or a CPU of it by its host.
+ * How often what is left over is looked for, and how much its thread must have done
+ * since: a range of changes may be that long before its TLBI (.text and .rodata in
+ * 4K pages are less). Others may do a lot meanwhile, for it may be preempted.
  */
 #define CHECK_EVERY	8192
 #define PATIENCE	16384
-#define OWN_PATIENCE	1024
 #define MOST_PATIENCE	(64 * PATIENCE)
 #define REGIME_EVERY	64
 
@@ -1028,17 +1027,14 @@ void who_init(struct who *who, const struct regs *regs)
  * is_long_ago() - could it have been put right since?
  * @who: whose doing it was, and when
  *
- * Return: true after PATIENCE events, OWN_PATIENCE of them of the thread itself.
+ * Return: true after PATIENCE events of the thread, or MOST_PATIENCE of all.
  */
 bool is_long_ago(const struct who *who)
 {
-	const u64 age = counts.events - who->event;
 	const u32 slot = who->thread % THREADS;
 
-	if (age <= PATIENCE)
-		return false;
-	return age > MOST_PATIENCE ||
-	       (threads[slot].thread == who->thread && threads[slot].events - who->own > OWN_PATIENCE);
+	return counts.events - who->event > MOST_PATIENCE ||
+	       (threads[slot].thread == who->thread && threads[slot].events - who->own > PATIENCE);
 }
 
 static void periodic(void)
