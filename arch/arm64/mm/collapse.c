@@ -546,10 +546,16 @@ static void table_retire(struct ptdesc *pt, unsigned long addr,
 	kernel_pgtable_free_rcu(pt);
 }
 
-/* Is a table kept for a block that has the default attributes again? */
+/*
+ * Is a table kept for a block that has the default attributes again? The walk is
+ * a lockless one: holding deposit_lock makes it an RCU reader, and memory is not
+ * removed meanwhile.
+ */
 static bool deposit_is_unused(const struct ptdesc *pt)
 {
 	struct leaf_slot slot;
+
+	lockdep_assert_held(&deposit_lock);
 
 	return leaf_slot_find(&slot, table_key_addr(pt->pt_index),
 			      table_key_level(pt->pt_index) + 1) &&
