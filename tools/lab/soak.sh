@@ -90,7 +90,7 @@ EOT
 }
 
 job() {
-	local kernel='' machine='' realm='' cpus='' seed='' fail=0 delay=0 work='' flag name dir words args verdict image initrd
+	local kernel='' machine='' realm='' cpus='' seed='' fail=0 delay=0 work='' mib=2048 flag name dir words args verdict image initrd
 	while getopts :k:m:c:s:f:d:Rwh flag; do
 		case $flag in
 		k) kernel=$OPTARG ;;
@@ -124,7 +124,9 @@ job() {
 	words="kunit.enable=1 kunit.autorun=0 kunit.filter_glob=kernel_leaf_fuzz leaf_fuzz.threads=$((cpus > 1 ? cpus : 3))"
 	words+=" leaf_fuzz.ops=10000000 leaf_fuzz.seconds=$job_seconds leaf_fuzz.fail=$fail leaf_fuzz.delay=$delay lab.seed=$seed"
 	if [ "$work" ]; then words+=" lab=fuzzmixed lab.files=2 lab.mib=8 lab.churn_s=$((job_seconds / 2))"; else words+=" lab=fuzz"; fi
-	args=(-q -m "$machine" -c "$cpus" -M 2048 -t "$job_limit" -o "$dir")
+	# With KASAN those who read ptdump beside it take minutes for each gigabyte of pages.
+	[[ $kernel$work != debug1 ]] || mib=1024
+	args=(-q -m "$machine" -c "$cpus" -M "$mib" -t "$job_limit" -o "$dir")
 	[ -z "$realm" ] || args+=(-R)
 	[ "$fail" = 0 ] || args+=(-f)
 	[[ ! $kernel =~ lab|kunit ]] || args+=(-A)
