@@ -93,6 +93,19 @@ pinned() {
 	commit_tree
 }
 
+# A tree that lacks what patches/prerequisite/ brings has it in its base: a patch that does not apply is one that it has.
+add_prerequisites() { # changes $tree
+	local p
+	export GIT_DIR=$TREE/.git GIT_INDEX_FILE=$TMP/index
+	git read-tree "$tree" || die "git can't store the base"
+	while read -r p; do
+		git apply --cached "$p" 2> /dev/null || continue
+		note "KDIR lacks patches/prerequisite/${p##*/}, which is applied first"
+	done < <(find "$TOP/patches/prerequisite" -name '*.patch' 2> /dev/null | sort)
+	tree=$(git write-tree) || die "git can't store the base"
+	unset GIT_DIR GIT_INDEX_FILE
+}
+
 # KDIR is only read. A new HEAD in it makes a new base, that tree.sh then moves the series to.
 from_kdir() {
 	local tree old commit add
@@ -121,6 +134,7 @@ from_kdir() {
 		tree=$(git --git-dir="$TREE/.git" write-tree)
 		unset GIT_INDEX_FILE
 	fi
+	add_prerequisites
 	old=$(git -C "$TREE" rev-parse -q --verify base) || old=
 	if [ -z "$old" ] || [ "$(git -C "$TREE" rev-parse 'base^{tree}')" != "$tree" ]; then
 		local new

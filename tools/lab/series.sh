@@ -16,8 +16,8 @@ git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1 || die "$TREE has no 
 new=$TMP/patches
 mkdir "$new" && format_series "$TREE" "$new" || die "git format-patch failed; make room"
 while read -r f; do # what is not a patch stays
-	cp -p "$TOP/patches/$f" "$new/" || die "patches/$f can't be copied; make room"
-done < <([ ! -d "$TOP/patches" ] || find "$TOP/patches" -maxdepth 1 -type f ! -name '*.patch' -printf '%f\n')
+	cp -rp "$TOP/patches/$f" "$new/" || die "patches/$f can't be copied; make room"
+done < <([ ! -d "$TOP/patches" ] || find "$TOP/patches" -mindepth 1 -maxdepth 1 ! -name '*.patch' -printf '%f\n')
 [ ! -f "$new/cover-letter.txt" ] || cover_fill "$TREE" "$new/cover-letter.txt" || exit
 
 git -C "$TREE" diff --name-only --no-renames --diff-filter=A base HEAD > "$TMP/added"

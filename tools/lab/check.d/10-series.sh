@@ -19,6 +19,21 @@ elif [ "$(git -C "$TREE" rev-parse "$one^{tree}")" != "$(git -C "$TREE" rev-pars
 	nok git-am "the result is not what build/linux holds"
 else ok git-am; fi
 
+# On a tree that lacks what patches/prerequisite/ brings, both together give the same; the base itself has all of it.
+older() { # prints a commit
+	export GIT_DIR=$TREE/.git GIT_INDEX_FILE=$TMP/index
+	git read-tree base && git apply -R --cached "$@" && git commit-tree -m older "$(git write-tree)"
+}
+mapfile -t needs < <(find "$TOP/patches/prerequisite" -name '*.patch' | sort)
+all=("${needs[@]}" "${list[@]}") # am_series has a list of its own
+if ! one=$(older "${needs[@]}" 2>&1); then nok git-am-with-prerequisites "the base does not have them: $(tail -n 1 <<< "$one")"
+elif two=$(am_series "$TREE" "$one" "$TMP/three" 2>&1); then nok git-am-with-prerequisites "the series does not need them"
+elif ! two=$(patches() { printf '%s\n' "${all[@]}"; }; am_series "$TREE" "$one" "$TMP/four" 2>&1); then
+	nok git-am-with-prerequisites "$two"
+elif [ "$(git -C "$TREE" rev-parse "$two^{tree}")" != "$(git -C "$TREE" rev-parse 'HEAD^{tree}')" ]; then
+	nok git-am-with-prerequisites "the result is not what build/linux holds"
+else ok git-am-with-prerequisites; fi
+
 bad=$(grep -lE '^(Signed-off-by|Co-developed-by):' "${list[@]}" | xargs -r -n 1 basename)
 if [ -z "$bad" ]; then ok no-signed-off-by; else nok no-signed-off-by "${bad//$'\n'/ }"; fi
 
