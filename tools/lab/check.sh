@@ -32,7 +32,8 @@ trap 'kill "${!name_of[@]}" 2>/dev/null; exit 130' INT TERM HUP
 start() { # STEP
 	local name
 	name=$(basename "$1" .sh) name=${name#??-}
-	timeout -k 10 "${STEP_LIMIT:-4200}" bash "$1" < /dev/null > "$dir/$name.log" 2>&1 &
+	: > "$dir/$name.log" # for tail, which may be there first
+	timeout -k 10 "${STEP_LIMIT:-4200}" bash "$1" < /dev/null >> "$dir/$name.log" 2>&1 &
 	name_of[$!]=$name began[$!]=$SECONDS
 	[ "$jobs" -gt 1 ] || { echo "# $name"; tail -q -s 0.2 -n +1 -f --pid=$! "$dir/$name.log" | results; }
 }

@@ -52,6 +52,8 @@ enum lab_expect {
  * @cpus: CPUs that must be online after boot
  * @hot_at: where memory is to come, in MiB
  * @hot_mib: how much of it
+ * @snapshots: 0 for steps that do not judge the leaves, and need not wait for
+ *	them to be counted
  * @test_bpf: 0 leaves the kernel's test_bpf out of lab=execmem
  * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
@@ -79,6 +81,7 @@ struct lab_options {
 	unsigned int cpus;
 	unsigned int hot_at;
 	unsigned int hot_mib;
+	unsigned int snapshots;
 	unsigned int test_bpf;
 	char wrong[16];
 	bool no_secretmem;

@@ -89,6 +89,8 @@ void leaves_phase(const char *phase, unsigned int round)
 {
 	struct leaves l;
 
+	if (!opt.snapshots)
+		return;
 	if (leaves_read(&l))
 		leaves_print(&l, phase, round);
 	else
