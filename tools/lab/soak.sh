@@ -123,7 +123,7 @@ job() {
 	# As many threads as CPUs, but never one alone.
 	words="kunit.enable=1 kunit.autorun=0 kunit.filter_glob=kernel_leaf_fuzz leaf_fuzz.threads=$((cpus > 1 ? cpus : 3))"
 	words+=" leaf_fuzz.ops=10000000 leaf_fuzz.seconds=$job_seconds leaf_fuzz.fail=$fail leaf_fuzz.delay=$delay lab.seed=$seed lab.snapshots=0"
-	if [ "$work" ]; then words+=" lab=fuzzmixed lab.files=2 lab.mib=8 lab.churn_s=$((job_seconds / 2))"; else words+=" lab=fuzz"; fi
+	if [ "$work" ]; then words+=" lab=fuzzmixed lab.files=2 lab.mib=8 lab.churn_s=$((job_seconds / 2)) lab.last_s=$((job_limit / 2))"; else words+=" lab=fuzz"; fi
 	# With KASAN those who read ptdump beside it take minutes for each gigabyte of pages.
 	[[ $kernel$work != debug1 ]] || mib=1024
 	args=(-q -m "$machine" -c "$cpus" -M "$mib" -t "$job_limit" -o "$dir")

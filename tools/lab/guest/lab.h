@@ -44,6 +44,7 @@ enum lab_expect {
  * @seed: of the random numbers
  * @heal_ms: time to heal after the last close
  * @churn_s: duration of the mixed workload
+ * @last_s: a worker has this long to end its last bout
  * @idle_s: duration of the idle check
  * @slack: percent of leaves and tables over boot that still count as healed
  * @expect: lab.expect
@@ -73,6 +74,7 @@ struct lab_options {
 	unsigned int seed;
 	unsigned int heal_ms;
 	unsigned int churn_s;
+	unsigned int last_s;
 	unsigned int idle_s;
 	unsigned int slack;
 	enum lab_expect expect;

@@ -11,9 +11,6 @@
 
 #include "lab.h"
 
-/* A churning worker has this long to end its last bout. */
-#define LAST_BOUT_MS	120000
-
 static const struct worker workers[] = {
 	{ "secretmem", secretmem_bout, true, 4 },
 	{ "bpf", bpf_bout, true, 4 },
@@ -95,7 +92,7 @@ static pid_t start_churn(const struct worker *w, unsigned int cpu)
 
 static void wait_all(pid_t *pids, unsigned int n, bool *ok)
 {
-	uint64_t until = now_ms() + LAST_BOUT_MS;
+	uint64_t until = now_ms() + opt.last_s * 1000ULL;
 
 	for (unsigned int i = 0; i < n; i++) {
 		siginfo_t info = { 0 };
