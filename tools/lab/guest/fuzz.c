@@ -38,8 +38,14 @@ static unsigned int number(const char *name)
  *
  * hrtimer_wakeup() clears t.task, which the sleeper that wakes up reads plainly to
  * tell whether it was the timer: either value is right.
+ *
+ * osq_wait_next(), of a mutex that is spun for, reads node->next plainly to see
+ * whether there is something to take; what it takes it takes by xchg().
  */
-static const char * const known_races[] = { "schedule_hrtimeout_range_clock" };
+static const char * const known_races[] = {
+	"schedule_hrtimeout_range_clock",
+	"osq_wait_next",
+};
 
 #define KCSAN	"/sys/kernel/debug/kcsan"
 
