@@ -308,8 +308,8 @@ static void apply(struct stale *s, void *context)
 	if (s->who.cpu == t->cpu)
 		t->stored = true;
 
-	/* What is before, what it drops, what is behind. */
-	if (whole.end > end) {
+	/* What is before, what it drops, what is behind; the last addresses end at 0. */
+	if (whole.end != end) {
 		struct stale rest = whole;
 
 		rest.start = end;

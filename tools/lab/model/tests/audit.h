@@ -315,6 +315,15 @@ static void audit_tlbis(void)
 	}
 	expect_rules("one-of-many-left-out", STALE);
 
+	/* The last pages that there are: what is left behind a TLBI ends at address 0. */
+	for (u64 i = 3; i; i--) {
+		u64 *entry = entry_of(-i * size_of(3));
+
+		store(entry, *entry | RO);
+	}
+	invalidate(-3 * size_of(3));
+	expect_rules("last-pages-left-out", STALE);
+
 	begin(PAGES, 0);
 	store(&l3[1], 0);
 	expect_rules("linear-map-lazily", STALE);
