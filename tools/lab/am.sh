@@ -8,7 +8,7 @@ am_series() { # TREE BASE DIR: prints the resulting commit
 	mapfile -t list < <(patches)
 	[ "${#list[@]}" -gt 0 ] || { echo "$base"; return; }
 	for what in "${list[@]}"; do
-		grep -q '^diff --git ' "$what" && grep -q '^From ' "$what" || die "patches/${what##*/} is not a patch; mend it, or make series"
+		grep -q '^diff --git ' "$what" && grep -q '^From ' "$what" || die "${what#"$TOP/"} is not a patch; mend it, or make series"
 	done
 	objects=$(cd "$tree" && cd "$(git rev-parse --git-common-dir)" && pwd)/objects
 	git init -q "$dir" || die "$dir: git can't make a repository; make room"
@@ -24,7 +24,7 @@ am_series() { # TREE BASE DIR: prints the resulting commit
 		if [ -f "$dir/.git/rebase-apply/next" ]; then
 			n=$(cat "$dir/.git/rebase-apply/next")
 			what=$(sed -nE 's/^error: (patch failed: )?(.*)/\2/p' "$dir.log" | head -n 1)
-			die "patches/${list[n - 1]##*/} does not apply: ${what:-it is not a patch}; mend that patch, or use another base"
+			die "${list[n - 1]#"$TOP/"} does not apply: ${what:-it is not a patch}; mend that patch, or use another base"
 		fi
 		die "git am: $(tail -n 1 "$dir.log"); make room, or look at patches/"
 	}

@@ -23,11 +23,14 @@ while read -r f; do
 	bad "$f: a copy of a file that the series does not add"
 done < <(copies | comm -23 - "$TMP/names")
 
-cover=$TOP/patches/cover-letter.txt
-if [ ! -f "$cover" ]; then bad "patches/cover-letter.txt is not there"
-else cover_check_count "$cover" "$n" >> "$TMP/bad"; fi
+cover() { echo "$TOP/patches/$1/0000-cover-letter.txt"; } # SERIES
+while read -r s; do
+	if [ ! -f "$(cover "$s")" ]; then bad "patches/$s/0000-cover-letter.txt is not there"
+	else cover_check_count "$(cover "$s")" "$(patches "$s" | wc -l)" >> "$TMP/bad"; fi
+done < <(series_names)
 
 if git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1; then
+	series_order "$TREE" >> "$TMP/bad"
 	format_series "$TREE" "$TMP/series" || bad "$TREE: git format-patch failed"
 	while read -r f; do
 		if [ ! -f "$TOP/patches/$f" ]; then bad "patches/$f is not there, build/linux has it"
@@ -35,15 +38,15 @@ if git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1; then
 		elif [ "$(normal_patch "$TOP/patches/$f")" != "$(normal_patch "$TMP/series/$f")" ]; then
 			bad "patches/$f: build/linux has another version"
 		fi
-	done < <(cd "$TMP/series" && { sed 's,.*/,,' "$TMP/list"; find . -name '*.patch' -printf '%f\n'; } | sort -u)
+	done < <(cd "$TMP/series" && { sed "s,^$TOP/patches/,," "$TMP/list"; find . -name '*.patch' -printf '%P\n'; } | sort -u)
 	while read -r f; do
 		bad "build/linux: uncommitted: $f"
 	done < <(git -C "$TREE" status --porcelain | head -n 20)
-	if [ -f "$cover" ]; then
-		cp "$cover" "$TMP/cover"
-		(cover_fill "$TREE" "$TMP/cover") 2>> "$TMP/bad"
-		cmp -s "$cover" "$TMP/cover" || bad "patches/cover-letter.txt: the shortlog or the diffstat is out of date"
-	fi
+	while read -r s; do
+		[ -f "$(cover "$s")" ] && cp "$(cover "$s")" "$TMP/cover" || continue
+		(cover_fill "$TREE" "$s" "$TMP/cover") 2>> "$TMP/bad"
+		cmp -s "$(cover "$s")" "$TMP/cover" || bad "patches/$s/0000-cover-letter.txt: the shortlog or the diffstat is out of date"
+	done < <(series_branches "$TREE")
 else
 	note "no $TREE: compared patches/ with the copies only"
 fi

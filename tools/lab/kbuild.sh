@@ -101,7 +101,7 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 	while read -r line; do
 		[ -n "$line" ] || continue
 		sym=${line%%=*}
-		if grep -qsE "^\+(menu)?config ${sym#CONFIG_}\$" "$TOP"/patches/*.patch &&
+		if grep -qsE "^\+(menu)?config ${sym#CONFIG_}\$" "$TOP"/patches/*/*.patch &&
 			! grep -rqsE "^(menu)?config ${sym#CONFIG_}\$" --include='Kconfig*' "$tree/arch/arm64" "$tree/mm" "$tree/lib" "$tree/kernel"; then
 			note "$flavour: ${sym#CONFIG_} comes later in the series" >> "$log"
 		else

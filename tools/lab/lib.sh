@@ -88,11 +88,55 @@ tree_version() { # the top Makefile of a tree on stdin
 		END { printf "%s.%s%s%s\n", v["VERSION"], v["PATCHLEVEL"], v["SUBLEVEL"] ? "." v["SUBLEVEL"] : "", v["EXTRAVERSION"] }'
 }
 
-patches() { find "$TOP/patches" -maxdepth 1 -name '*.patch' 2>/dev/null | sort; }
+# patches/ has a folder for each series, in the order in which they can go: NN-name, with its patches and 0000-cover-letter.txt.
+series_names() { (cd "$TOP/patches" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -type d -name '[0-9][0-9]-*' -printf '%f\n' | sort); }
+# All patches, or those of one series: patches [SERIES]
+patches() { find "$TOP/patches/" -mindepth 2 -maxdepth 2 -path "*/${1-[0-9][0-9]-*}/*.patch" 2>/dev/null | sort; }
 
-# Writes base..HEAD of a tree as patches: format_series TREE DIR
+# In the tree the branch series/NN-name is the last commit of a series. They follow each other, from base to HEAD.
+series_branches() { git -C "$1" for-each-ref --sort=refname --format='%(refname:lstrip=3)' refs/heads/series/; }
+series_tip() { echo "refs/heads/series/$1"; } # SERIES
+series_before() { # TREE SERIES: what it begins after
+	local s before=refs/heads/base
+	while read -r s; do
+		[ "$s" != "$2" ] || break
+		before=$(series_tip "$s")
+	done < <(series_branches "$1")
+	echo "$before"
+}
+# Says what is wrong with the branches of a tree, if anything is.
+series_order() { # TREE
+	local s last=refs/heads/base tip n
+	[ "$(series_branches "$1")" ] || { echo "$1 has no branch series/NN-name that says which commits are whose"; return 1; }
+	while read -r s; do
+		tip=$(series_tip "$s")
+		git -C "$1" merge-base --is-ancestor "$last" "$tip" && git -C "$1" merge-base --is-ancestor "$tip" HEAD ||
+			{ echo "$1: the branch series/$s does not lie between ${last#refs/heads/} and HEAD; move it: git branch -f series/$s COMMIT"; return 1; }
+		[ "$(git -C "$1" rev-parse "$last")" != "$(git -C "$1" rev-parse "$tip")" ] ||
+			{ echo "$1: no commit is of the series $s; remove it (git branch -D series/$s), or move it: git branch -f series/$s COMMIT"; return 1; }
+		last=$tip
+	done < <(series_branches "$1")
+	n=$(git -C "$1" rev-list --count "$last..HEAD")
+	[ "$n" = 0 ] || { echo "$1: $n commits lie behind ${last#refs/heads/}; take them into it: git branch -f ${last#refs/heads/} HEAD"; return 1; }
+}
+
+# Writes the series of a tree as patches, a folder each: format_series TREE DIR
 format_series() {
-	git -C "$1" format-patch -q --zero-commit --no-signature --numbered --abbrev=12 -o "$2" base..HEAD
+	local s
+	while read -r s; do
+		git -C "$1" format-patch -q --zero-commit --no-signature --numbered --abbrev=12 -o "$2/$s" "$(series_before "$1" "$s")..$(series_tip "$s")" || return
+	done < <(series_branches "$1")
+}
+
+# Says which commits of a tree are whose, after its patches were applied: series_mark TREE BASE COMMIT
+series_mark() {
+	local s all n=0
+	mapfile -t all < <(git -C "$1" rev-list --reverse "$2..$3")
+	series_branches "$1" | while read -r s; do git -C "$1" update-ref -d "$(series_tip "$s")"; done
+	while read -r s; do
+		n=$((n + $(patches "$s" | wc -l)))
+		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${all[n - 1]}" || return
+	done < <(series_names)
 }
 
 # Two folders with patches hold the same changes; blob ids and line numbers, which depend on the base, aside.
@@ -103,9 +147,9 @@ same_series() { # DIR DIR
 normal_patch() { sed -E '/^index [0-9a-f]+\.\.[0-9a-f]+/d; s/^@@ -[0-9,]+ \+[0-9,]+ @@.*/@@/' "$1"; }
 normal_series() {
 	local p
-	for p in "$1"/*.patch; do
+	for p in "$1"/[0-9][0-9]-*/*.patch; do
 		[ -f "$p" ] || continue
-		echo "== ${p##*/}"
+		echo "== ${p#"$1/"}"
 		normal_patch "$p"
 	done | sha256sum
 }

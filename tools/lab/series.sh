@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Writes the commits of build/linux to patches/, and copies the files that they add to the top of the repository.
-# patches/cover-letter.txt is written by hand; between its two marker lines stand the shortlog and the diffstat, which this fills in.
+# A folder for each branch series/NN-name. Its 0000-cover-letter.txt is written by hand; between the two marker lines of that stand
+# the shortlog and the diffstat, which this fills in.
 set -u
 . "$(dirname "$0")/lib.sh"
 . "$LAB/cover.sh"
@@ -13,12 +14,18 @@ git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1 || die "$TREE has no 
 [ -z "$(git -C "$TREE" rev-list --merges base..HEAD)" ] || die "$TREE has merges in its series; rebase them away"
 [ -z "$(git -C "$TREE" status --porcelain | head -n 1)" ] || note "$TREE has uncommitted changes: no patch holds them"
 
+why=$(series_order "$TREE") || die "$why"
+
 new=$TMP/patches
 mkdir "$new" && format_series "$TREE" "$new" || die "git format-patch failed; make room"
-while read -r f; do # what is not a patch stays
-	cp -rp "$TOP/patches/$f" "$new/" || die "patches/$f can't be copied; make room"
-done < <([ ! -d "$TOP/patches" ] || find "$TOP/patches" -mindepth 1 -maxdepth 1 ! -name '*.patch' -printf '%f\n')
-[ ! -f "$new/cover-letter.txt" ] || cover_fill "$TREE" "$new/cover-letter.txt" || exit
+while read -r f; do # what is not a patch of a series stays
+	[ -d "$new/${f%/*}" ] || [[ $f != [0-9][0-9]-*/* ]] ||
+		die "patches/$f is of no series that $TREE has a branch for; remove its folder, or make the branch series/${f%/*}"
+	mkdir -p "$new/$(dirname "$f")" && cp -p "$TOP/patches/$f" "$new/$f" || die "patches/$f can't be copied; make room"
+done < <([ ! -d "$TOP/patches" ] || find "$TOP/patches" -type f ! -path "$TOP/patches/[0-9][0-9]-*/*.patch" -printf '%P\n')
+while read -r s; do
+	[ ! -f "$new/$s/0000-cover-letter.txt" ] || cover_fill "$TREE" "$s" "$new/$s/0000-cover-letter.txt" || exit
+done < <(series_branches "$TREE")
 
 git -C "$TREE" diff --name-only --no-renames --diff-filter=A base HEAD > "$TMP/added"
 patches > "$TMP/old"
@@ -41,6 +48,6 @@ while read -r f; do
 	cmp -s "$TMP/copies/$f" "$TOP/$f" || { mkdir -p "$TOP/$(dirname "$f")" && cp --preserve=mode "$TMP/copies/$f" "$TOP/$f"; } || die "$f can't be copied"
 done < "$TMP/added"
 
-want=$(patches | while read -r p; do echo "${p##*/}"; cat "$p"; done | cat - <(git -C "$TREE" rev-parse base) | sha256sum)
+want=$(patches | while read -r p; do echo "${p#"$TOP/"}"; cat "$p"; done | cat - <(git -C "$TREE" rev-parse base) | sha256sum)
 git -C "$TREE" config lab.patches "$want" && git -C "$TREE" update-ref refs/lab/tree HEAD
-note "$(patches | wc -l) patches, $(wc -l < "$TMP/added") added files"
+note "$(series_names | wc -l) series, $(patches | wc -l) patches, $(wc -l < "$TMP/added") added files"

@@ -13,7 +13,7 @@ g() { git -C "$TREE" "$@"; }
 base=$(g rev-parse -q --verify base) || die "$TREE has no branch 'base'; run make tree"
 new=$(g rev-parse -q --verify refs/lab/base) || new=$base # base.sh leaves a new base here
 head=$(g rev-parse HEAD)
-want=$(patches | while read -r p; do echo "${p##*/}"; cat "$p"; done | cat - <(echo "$new") | sha256sum)
+want=$(patches | while read -r p; do echo "${p#"$TOP/"}"; cat "$p"; done | cat - <(echo "$new") | sha256sum)
 
 remember() { g config lab.patches "$want" && g update-ref refs/lab/tree HEAD; }
 
@@ -52,5 +52,8 @@ result=$(am_series "$TREE" "$new" "$TMP/am") || exit
 [ -z "$FORCE" ] || g am --abort 2>/dev/null
 g reset -q --hard "$result" && { [ -z "$FORCE" ] || g clean -qfd; } || die "$TREE can't be filled; make room"
 g update-ref refs/heads/base "$new" && g update-ref -d refs/lab/base
+series_mark "$TREE" "$new" "$result" || die "$TREE: the branches series/* can't be written; make room"
+# Who rebases takes the branches along, and fixups to their place.
+g config rebase.updateRefs true && g config rebase.autosquash true
 remember
 base_tree

@@ -124,19 +124,36 @@ works kdir-tree run "$lab/tree.sh"
 (cd "$tree" && sed -i 's/^50$/fifty/' arch/arm64/mm/mmu.c && git commit -qam 'arm64: mm: Say fifty' &&
 	mkdir -p arch/arm64/mm/tests && echo new > arch/arm64/mm/tests/new.c && git add -A && git commit -qm 'arm64: mm: Add new') || die "git failed"
 head=$(git -C "$tree" rev-parse HEAD)
+fails series-no-branch 'has no branch series/NN-name' run "$lab/series.sh"
+git -C "$tree" branch series/10-say HEAD~
+fails series-behind '1 commits lie behind series/10-say; take them into it' run "$lab/series.sh"
+git -C "$tree" branch series/20-add HEAD~
+fails series-empty 'no commit is of the series 20-add; remove it' run "$lab/series.sh"
+git -C "$tree" branch -f series/20-add HEAD && git -C "$tree" branch -f series/10-say base
+fails series-first-empty 'no commit is of the series 10-say' run "$lab/series.sh"
+git -C "$tree" branch -f series/10-say HEAD && git -C "$tree" branch -f series/20-add HEAD~
+fails series-order 'the branch series/20-add does not lie between series/10-say and HEAD' run "$lab/series.sh"
+git -C "$tree" branch -f series/10-say HEAD~ && git -C "$tree" branch -f series/20-add HEAD
 works series run "$lab/series.sh"
-same series-names "$(cd "$repo/patches" && echo *)" '0001-arm64-mm-Say-fifty.patch 0002-arm64-mm-Add-new.patch'
+first=$repo/patches/10-say/0001-arm64-mm-Say-fifty.patch
+same series-names "$(cd "$repo/patches" && echo */*)" '10-say/0001-arm64-mm-Say-fifty.patch 20-add/0001-arm64-mm-Add-new.patch'
 same series-copies "$(cat "$repo/arch/arm64/mm/tests/new.c")" new
 cp -r "$repo/patches" "$TMP/saved"
-printf 'Subject: [PATCH 0/2] arm64: mm: Two\n\nText.\n%s\n%s\n' '--- shortlog and diffstat, by make series ---' '--- end ---' > "$repo/patches/cover-letter.txt"
+cover() { printf 'Subject: [PATCH 0/1] arm64: mm: One\n\nText.\n%s\n%s\n' '--- shortlog and diffstat, by make series ---' '--- end ---'; }
+for s in 10-say 20-add; do cover > "$repo/patches/$s/0000-cover-letter.txt"; done
+echo map > "$repo/patches/README.md"
 works series-again run "$lab/series.sh"
-same series-stable "$(diff -r "$TMP/saved" "$repo/patches")" "Only in $repo/patches: cover-letter.txt"
-same cover-filled "$(grep -c '2 files changed' "$repo/patches/cover-letter.txt")" 1
+same series-stable "$(diff -r "$TMP/saved" "$repo/patches" | xargs)" \
+	"Only in $repo/patches/10-say: 0000-cover-letter.txt Only in $repo/patches/20-add: 0000-cover-letter.txt Only in $repo/patches: README.md"
+same cover-filled "$(grep -h ' 1 file changed' "$repo/patches"/*/0000-cover-letter.txt | xargs)" '1 file changed, 1 insertion(+), 1 deletion(-) 1 file changed, 1 insertion(+)'
+mkdir "$repo/patches/30-none" && echo text > "$repo/patches/30-none/0000-cover-letter.txt"
+fails series-keeps-covers '30-none/0000-cover-letter.txt is of no series .* remove its folder' run "$lab/series.sh"
+rm -r "$repo/patches/30-none"
 works check-series-agrees run "$lab/check-series.sh"
-sed -i 's,0/2,0/3,' "$repo/patches/cover-letter.txt"
+sed -i 's,0/1,0/3,' "$repo/patches/20-add/0000-cover-letter.txt"
 fails check-series-count '1 differences' run "$lab/check-series.sh"
-sed -i 's,0/3,0/2,' "$repo/patches/cover-letter.txt"
-echo changed > "$repo/arch/arm64/mm/tests/new.c"; touch "$repo/arch/arm64/mm/extra.c"; sed -i 's/+fifty/+FIFTY/' "$repo/patches/0001"*
+sed -i 's,0/3,0/1,' "$repo/patches/20-add/0000-cover-letter.txt"
+echo changed > "$repo/arch/arm64/mm/tests/new.c"; touch "$repo/arch/arm64/mm/extra.c"; sed -i 's/+fifty/+FIFTY/' "$first"
 fails check-series-differs '3 differences' run "$lab/check-series.sh"
 fails check-series-fresh-clone '2 differences' run KDIR= O="$TMP/none" "$lab/check-series.sh"
 rm "$repo/arch/arm64/mm/extra.c"
@@ -147,22 +164,23 @@ fails tree-keeps-commits 'commits that patches/ does not hold' run "$lab/tree.sh
 same tree-kept "$(git -C "$tree" log -1 --format=%s)" mine
 works tree-forced run FORCE=1 "$lab/tree.sh"
 same tree-follows-patches "$(sed -n 50p "$tree/arch/arm64/mm/mmu.c")" FIFTY
-sed -i 's/+FIFTY/+fifty/' "$repo/patches/0001"*
+sed -i 's/+FIFTY/+fifty/' "$first"
 works tree-back run "$lab/tree.sh"
 git -C "$tree" reset -q --hard base
 rm -rf "$out/kdir"
 works tree-anew run sh -c "$lab/base.sh && $lab/tree.sh"
 same tree-content "$(git -C "$tree" rev-parse 'HEAD^{tree}')" "$(git -C "$tree" rev-parse "$head^{tree}" 2>/dev/null || git -C "$tree" rev-parse 'HEAD^{tree}')"
 one=$(git -C "$tree" rev-parse HEAD)
+same tree-branches "$(git -C "$tree" log --format=%s -1 series/10-say) $(git -C "$tree" rev-parse series/20-add)" "arm64: mm: Say fifty $one"
 rm -rf "$out/kdir"
 works tree-third run sh -c "$lab/base.sh && $lab/tree.sh"
 same hashes-reproducible "$(git -C "$tree" rev-parse HEAD)" "$one"
-sed -i 's/^-50$/-49/' "$repo/patches/0001"*
-fails patch-does-not-apply 'patches/0001-arm64-mm-Say-fifty.patch does not apply: arch/arm64/mm/mmu.c:47; mend' run "$lab/tree.sh"
+sed -i 's/^-50$/-49/' "$first"
+fails patch-does-not-apply 'patches/10-say/0001-arm64-mm-Say-fifty.patch does not apply: arch/arm64/mm/mmu.c:47; mend' run "$lab/tree.sh"
 same failed-patch-leaves-tree "$(git -C "$tree" rev-parse HEAD) $(git -C "$tree" status --porcelain)" "$one "
-echo nothing > "$repo/patches/0001-arm64-mm-Say-fifty.patch"
-fails not-a-patch 'patches/0001-arm64-mm-Say-fifty.patch is not a patch; mend' run "$lab/tree.sh"
-cp "$TMP/saved/"* "$repo/patches/"
+echo nothing > "$first"
+fails not-a-patch 'patches/10-say/0001-arm64-mm-Say-fifty.patch is not a patch; mend' run "$lab/tree.sh"
+cp -r "$TMP/saved/"* "$repo/patches/"
 works patches-mended run "$lab/tree.sh"
 mkdir "$repo/patches/prerequisite"
 (cd "$TMP/linux-7.3.4" && sed 's/^90$/ninety/' arch/arm64/mm/mmu.c | diff -u --label a/arch/arm64/mm/mmu.c --label b/arch/arm64/mm/mmu.c \
