@@ -93,15 +93,15 @@ pinned() {
 	commit_tree
 }
 
-# A tree that lacks what patches/prerequisite/ brings has it in its base: a patch that does not apply is one that it has.
+# A tree that lacks what tools/lab/prerequisite/ brings has it in its base: a patch that does not apply is one that it has.
 add_prerequisites() { # changes $tree
 	local p
 	export GIT_DIR=$TREE/.git GIT_INDEX_FILE=$TMP/index
 	git read-tree "$tree" || die "git can't store the base"
 	while read -r p; do
 		git apply --cached "$p" 2> /dev/null || continue
-		note "KDIR lacks patches/prerequisite/${p##*/}, which is applied first"
-	done < <(find "$TOP/patches/prerequisite" -name '*.patch' 2> /dev/null | sort)
+		note "KDIR lacks tools/lab/prerequisite/${p##*/}, which is applied first"
+	done < <(find "$LAB/prerequisite" -name '*.patch' 2> /dev/null | sort)
 	tree=$(git write-tree) || die "git can't store the base"
 	unset GIT_DIR GIT_INDEX_FILE
 }

@@ -19,12 +19,12 @@ elif [ "$(git -C "$TREE" rev-parse "$one^{tree}")" != "$(git -C "$TREE" rev-pars
 	nok git-am "the result is not what build/linux holds"
 else ok git-am; fi
 
-# On a tree that lacks what patches/prerequisite/ brings, both together give the same; the base itself has all of it.
+# On a tree that lacks what tools/lab/prerequisite/ brings, both together give the same; the base itself has all of it.
 older() { # prints a commit
 	export GIT_DIR=$TREE/.git GIT_INDEX_FILE=$TMP/index
 	git read-tree base && git apply -R --cached "$@" && git commit-tree -m older "$(git write-tree)"
 }
-mapfile -t needs < <(find "$TOP/patches/prerequisite" -name '*.patch' | sort)
+mapfile -t needs < <(find "$LAB/prerequisite" -name '*.patch' | sort)
 all=("${needs[@]}" "${list[@]}") # am_series has a list of its own
 if ! one=$(older "${needs[@]}" 2>&1); then nok git-am-with-prerequisites "the base does not have them: $(tail -n 1 <<< "$one")"
 elif two=$(am_series "$TREE" "$one" "$TMP/three" 2>&1); then nok git-am-with-prerequisites "the series does not need them"

@@ -13,6 +13,7 @@ real_tree=$TREE
 repo=$TMP/repo lab=$TMP/repo/tools/lab out=$TMP/out
 mkdir -p "$repo/tools"
 cp -r "$LAB" "$repo/tools/"
+rm -rf "$lab/prerequisite" # the tests have their own
 cp "$TOP/Makefile" "$repo/"
 unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS QEMU CROSS_COMPILE
 export O=$out
@@ -182,17 +183,15 @@ echo nothing > "$first"
 fails not-a-patch 'patches/10-say/0001-arm64-mm-Say-fifty.patch is not a patch; mend' run "$lab/tree.sh"
 cp -r "$TMP/saved/"* "$repo/patches/"
 works patches-mended run "$lab/tree.sh"
-mkdir "$repo/patches/prerequisite"
+mkdir "$lab/prerequisite"
 (cd "$TMP/linux-7.3.4" && sed 's/^90$/ninety/' arch/arm64/mm/mmu.c | diff -u --label a/arch/arm64/mm/mmu.c --label b/arch/arm64/mm/mmu.c \
-	arch/arm64/mm/mmu.c -) > "$repo/patches/prerequisite/0001-ninety.patch"
-sed 's/^-90$/-elsewhere/' "$repo/patches/prerequisite/0001-ninety.patch" > "$repo/patches/prerequisite/0002-has-it.patch"
+	arch/arm64/mm/mmu.c -) > "$lab/prerequisite/0001-ninety.patch"
+sed 's/^-90$/-elsewhere/' "$lab/prerequisite/0001-ninety.patch" > "$lab/prerequisite/0002-has-it.patch"
 rm -rf "$out/kdir"
 works prerequisite run sh -c "$lab/base.sh && $lab/tree.sh"
-same prerequisite-said "$(grep '^# KDIR lacks' "$TMP/stdout")" '# KDIR lacks patches/prerequisite/0001-ninety.patch, which is applied first'
+same prerequisite-said "$(grep '^# KDIR lacks' "$TMP/stdout")" '# KDIR lacks tools/lab/prerequisite/0001-ninety.patch, which is applied first'
 same prerequisite-is-in-base "$(git -C "$tree" log --format=%s | wc -l) $(git -C "$tree" show base:arch/arm64/mm/mmu.c | sed -n 90p)" '3 ninety'
-works prerequisite-series run "$lab/series.sh"
-same prerequisite-kept "$(ls "$repo/patches/prerequisite" | xargs)" '0001-ninety.patch 0002-has-it.patch'
-rm -r "$repo/patches/prerequisite" "$out/kdir"
+rm -r "$lab/prerequisite" "$out/kdir"
 works prerequisite-gone run sh -c "$lab/base.sh && $lab/tree.sh"
 state > "$TMP/after"
 same kdir-untouched "$(diff "$TMP/before" "$TMP/after")" ''
