@@ -18,7 +18,7 @@ usage="usage: run.sh [options] IMAGE INITRD
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -T                 with memory tagging (MTE), for CONFIG_KASAN_HW_TAGS
   -c CPUS            1 to 8 (default 4)
-  -M MIB             memory (default 2048)
+  -M MIB             memory (default 2048), up to 1 TiB; more than 16384 is a sparse file, which takes what the guest touches
   -t SECONDS         time limit (default 300)
   -a 'WORDS'         more words for the kernel command line, e.g. 'lab=secretmem,mixed lab.expect=heal'
   -b DISK            a raw image that the guest sees as a virtio disk, read-only
@@ -62,7 +62,7 @@ shift $((OPTIND - 1))
 image=$1 initrd=$2
 
 number -c "$cpus" 1 8
-number -M "$mib" 256 65536
+number -M "$mib" 256 1048576
 number -t "$limit" 1 86400
 [ -r "$image" ] || die "$image: no such Image; build the kernel first"
 [ "$(dd if="$image" bs=1 skip=56 count=3 status=none)" = ARM ] || die "$image: not an arm64 Image"
@@ -126,23 +126,36 @@ place_image() {
 	printf '0x%x' $((base + offset))
 }
 
-# A Realm's disk does DMA by way of a second view of the memory, so that is a file (model/dma.c). It has no name once QEMU can be
-# started: nothing is left behind, whatever ends this. It takes as much room as the guest touches.
-memory_file() {
-	local dir free file window=1024
+# memory_fd MIB NEEDED WHY: descriptor memfd is a file of so much, with no name once QEMU can be started: nothing is left behind,
+# whatever ends this. It takes as much room as the guest touches, for which so much must be free.
+memory_fd() {
+	local dir free file
 	for dir in /dev/shm "${TMPDIR:-/tmp}"; do
 		free=$(df -Pm "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')
-		[ "${free:-0}" -gt "$mib" ] && [ -w "$dir" ] && break
+		[ "${free:-0}" -gt "$2" ] && [ -w "$dir" ] && break
 		free=
 	done
-	[ "$free" ] || die "-R -b: a file of $mib MiB finds room neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
+	[ "$free" ] || die "$3: $2 MiB are free neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
+	file=$(mktemp "$dir/lab-memory.XXXXXX") && exec {memfd}<> "$file" && rm "$file" && truncate -s "${1}M" "/proc/self/fd/$memfd" ||
+		die "$dir: can't be written, or has no files of $1 MiB; set TMPDIR"
+}
+
+# A Realm's disk does DMA by way of a second view of the memory, so that is a file (model/dma.c).
+realm_memory() {
+	local window=1024
 	while [ $window -lt $((mib + 1024)) ]; do window=$((window * 2)); done
-	file=$(mktemp "$dir/lab-memory.XXXXXX") && exec {memfd}<> "$file" && rm "$file" && truncate -s ${window}M "/proc/self/fd/$memfd" ||
-		die "$dir: can't be written; set TMPDIR"
+	memory_fd $window "$mib" "-R -b"
 	board+=,highmem-mmio-size=1T,memory-backend=ram
 	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,offset=1G,size=${mib}M"
 		-object "memory-backend-file,id=alias,mem-path=/proc/self/fd/$memfd,share=on,size=${window}M"
 		-device "ivshmem-plain,memdev=alias,addr=0x1f")
+}
+
+# More than this machine may have, of which the guest touches its struct pages, 1/64, and what it works on.
+large_memory() {
+	memory_fd "$mib" $((mib / 32 + 1024)) "-M $mib"
+	board+=,memory-backend=ram
+	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,size=${mib}M")
 }
 
 board=virt,gic-version=3,its=on${mte:+,mte=on}
@@ -166,8 +179,9 @@ if [ "$model" ]; then
 else
 	args+=(-kernel "$image")
 fi
+[ "$mib" -le 16384 ] || large_memory
 if [ "$disk" ]; then
-	[ -z "$realm" ] || memory_file
+	[ -z "$realm" ] || realm_memory
 	args+=(-drive "if=none,id=disk,format=raw,readonly=on,file=$(in_list "$disk")"
 		-device "virtio-blk-pci,drive=disk,disable-legacy=on${realm:+,iommu_platform=on}")
 fi

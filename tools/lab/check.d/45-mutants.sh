@@ -78,7 +78,7 @@ mutant ignore-pxntable rule_table_attrs mm/collapse.c 's/\tif \(\(table & PMD_TA
 mutant ignore-last-entry rule_every_bit mm/collapse.c 's/for \(unsigned int i = 0; i < LEAF_BATCH; i\+\+, expect/for (unsigned int i = 0; i < LEAF_BATCH - 1; i++, expect/'
 mutant trust-any-group rule_groups mm/collapse.c 's/\(READ_ONCE\(\*entries\) \^ want\) == PTE_CONT &&/((READ_ONCE(*entries) ^ want) | PTE_CONT) == PTE_CONT \&\&/'
 mutant no-deposit deposit mm/collapse.c 's/if \(!__is_lm_address\(addr\) \|\| !leaf_is_default\(leaf, addr\)\)/if (0)/'
-mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(!all && !deposit_is_unused\(pt\)\)/if (!all)/'
+mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(READ_ONCE\(nr_deposits\) && __is_lm_address\(addr\) &&/if (0 \&\& __is_lm_address(addr) \&\&/'
 mutant shared-is-default deposit_shared mm/collapse.c 's/ &&\n\t       __pte_to_phys\(__pte\(leaf\)\) == __pa\(addr\);/;/' 'bbml3 -R'
 mutant half-done-stays split_half_done mm/mmu.c 's/\tif \(ret\) \{\n\t\tcollapse_tables_at\(start\);\n\t\tcollapse_tables_at\(end - 1\);\n\t\}\n//'
 mutant image-alias image_alias_stays mm/collapse.c 's/if \(!collapse_image_alias \&\&/if (0 \&\&/'

@@ -33,3 +33,13 @@ if grep -q '^verdict: fail (not ok 3 secretmem-heal' <<< "$out"; then
 else
 	nok heal-not-by-itself "with kernel_collapse=off: $(tail -n 1 <<< "$out")"
 fi
+
+# A table on the queue that no address leads to is a mistake. It is reported, once, and does not keep the worker busy for ever.
+out=$("$LAB/run.sh" -o "$BUILD/run/heal-stray" -m bbml3 -c 4 -M 512 -t 120 -a 'lab=bench lab.bench=stray' "$image" "$initrd" 2>&1)
+if ! grep -q '^lab_burst: stray=gone' "$BUILD/run/heal-stray/lines"; then
+	nok heal-stray "it stays queued; $(tail -n 1 <<< "$out")"
+elif [ "$(grep -c '^WARNING: ' "$BUILD/run/heal-stray/lines")" != 1 ]; then
+	nok heal-stray "one warning is expected; see $BUILD/run/heal-stray/lines"
+else
+	ok heal-stray
+fi

@@ -119,6 +119,28 @@ else
 	nok bench-heal "$why"
 fi
 
+# While there is something to do the worker does it: 8192 blocks of 24 GiB restored at once, and half and a quarter of them. Beside
+# them a page is changed and restored every 10 ms: each table has its turn, and none stays. In virtual time, so the same each time.
+if why=$("$LAB/run.sh" -q -i -o "$BUILD/run/bench-burst" -M 24576 -t 300 -a 'lab=bench lab.bench=burst' "$image" "$initrd" 2>&1); then
+	of() { sed -n "s/^lab_burst: $1 .*\b$2=\([0-9]*\).*/\1/p" "$BUILD/run/bench-burst/lines"; }
+	all=$(of blocks=8192 span) half=$(of blocks=4096 span) quarter=$(of blocks=2048 span) idle=$(of blocks=8192 idle)
+	note "worker: 8192 tables in ${all:-?} ns of virtual time, ${idle:-?} of it idle; 4096 in ${half:-?}, $(of blocks=4096 idle) idle;" \
+		"2048 in ${quarter:-?}; $(of blocks=8192 longest) between two collapses at the most"
+	if [ -z "$all" ] || [ "$(of blocks=8192 collapsed)" -lt 8192 ]; then nok bench-burst "not all were collapsed; see $BUILD/run/bench-burst/lines"
+	elif [ $((idle * 20)) -ge "$all" ]; then nok bench-burst "the worker was idle for $idle of $all ns"
+	else ok bench-burst; fi
+	# In the longest of them RCU begins to free tables.
+	if [ -n "$all" ] && [ $((all * 10)) -le $((quarter * 4 * 13)) ] && [ $((half * 10)) -le $((quarter * 2 * 11)) ]; then ok bench-burst-linear
+	else nok bench-burst-linear "$quarter, $half, $all ns for 2048, 4096, 8192 tables"; fi
+	wait=$(of beside=1 wait) later=$(of beside=1 later)
+	note "beside a page that was changed $(of beside=1 changes) times: no table waited longer than ${wait:-?} ns; ${later:-?} queued at the most, later"
+	if [ -z "$wait" ] || [ "$wait" -gt 2000000000 ]; then nok bench-burst-wait "a table waited for ${wait:-?} ns"
+	elif [ "$later" -gt 4 ]; then nok bench-burst-wait "$later tables were queued when there was one to look at"
+	else ok bench-burst-wait; fi
+else
+	nok bench-burst "$why"
+fi
+
 # What is wrong is said in one line.
 refused() { # NAME WORDS COMMAND...
 	local name=$1 words=$2 said

@@ -16,7 +16,8 @@
  *	freed	nobody, hardware or software, reads a table that was freed
  *	lost	when all is quiet and the queue is empty, no table is uniform
  *	queued	a queued table is the one that is linked
- *	deposit	what a collapse has made read-only is split without an allocation
+ *	deposit	what a collapse has made read-only is split without an allocation; no table is kept for a block that has the default
+ *		attributes
  *
  * and that nothing blocks for good. The observer looks at page 0: the model does not tell the pages apart. Memory is sequentially
  * consistent and a TLBI takes effect at once, on all CPUs: the order of a store, its DSB and the TLBI is the auditor's to judge. With
@@ -67,6 +68,7 @@ bool changing[PAGES];
 byte attr[PAGES] = RW;
 byte owners = 3;
 
+#define no_deposit	(state[0] != DEPOSIT && state[1] != DEPOSIT && state[2] != DEPOSIT)
 #define uniform(t)	(entry(t, 0) == entry(t, 1))
 
 inline tlbi_last_level(p)
@@ -109,6 +111,7 @@ inline split(want, v, t)
 		if
 		:: is_leaf(v) && v != LEAF + want ->
 			atomic {	/* deposit_lock */
+				assert(v != LEAF + RW || no_deposit);	/* deposit */
 				if
 				:: state[0] == DEPOSIT -> t = 0
 				:: state[1] == DEPOSIT -> t = 1
@@ -180,6 +183,19 @@ stored:
 	owners--
 }
 
+/* Under deposit_lock. There is one for a block at the most. */
+inline drop_deposit()
+{
+	atomic {
+		if
+		:: state[0] == DEPOSIT -> retire(0)
+		:: state[1] == DEPOSIT -> retire(1)
+		:: state[2] == DEPOSIT -> retire(2)
+		:: else
+		fi
+	}
+}
+
 /* Owns the whole block, and changes it without a split if it is one. */
 proctype whole()
 {
@@ -192,7 +208,15 @@ proctype whole()
 	atomic { !writer -> readers++ }
 	t = pmd;
 	if
-	:: is_leaf(t) -> d_step { pmd = LEAF + want; promised = false }
+	:: is_leaf(t) ->
+		d_step { pmd = LEAF + want; promised = false };
+#ifndef M_KEEP_DEPOSIT
+		/* kernel_collapse_leaf_changed(): what was kept for the way back is not needed */
+		if
+		:: want == RW -> drop_deposit()
+		:: else
+		fi
+#endif
 	:: else ->
 		queue(t);
 		entry(t, 0) = want;
@@ -270,29 +294,12 @@ inline collapse(t, first)
 
 #define queue_empty	(!queued[0] && !queued[1] && !queued[2])
 
-/* A deposit of a leaf that is the default again is not needed. Under deposit_lock, but not under the lock of changes. */
-inline prune()
-{
-	byte i;
-
-	for (i : 0 .. TABLES - 1) {
-		atomic {
-			if
-			:: state[i] == DEPOSIT && pmd == LEAF + RW -> retire(i)
-			:: else
-			fi
-		}
-	}
-	i = 0
-}
-
 active proctype worker()
 {
 	byte t, first;
 
 end:	do
 	:: !queue_empty ->
-		prune();
 #ifdef M_UNQUEUE_EARLY
 		d_step { queued[0] = false; queued[1] = false; queued[2] = false };
 #endif

@@ -633,7 +633,9 @@ static const struct {
 } modules[] = {
 	{ "cost", "lab_cost", "rounds=100" },
 	{ "heal", "lab_heal", "blocks=4096" },
+	{ "burst", "lab_burst", "blocks=8192" },
 	{ "share", "lab_share", "rounds=100" },
+	{ "stray", "lab_burst", "stray=1" },
 	{ "tlbi", "lab_tlbi", "pages=64 range=1" },
 };
 
@@ -641,8 +643,9 @@ static const struct {
  * bench_check() - the step "bench": the workload lab.bench, at three moments
  *
  * Or what changes of permissions cost (cost), what their collapse does by how many
- * blocks there are (heal), what changes on several CPUs have in common (share), and
- * a test of the model itself (tlbi).
+ * blocks there are (heal), whether its worker is at work while there is some (burst),
+ * what it makes of a table that is not where it should be (stray), what changes on
+ * several CPUs have in common (share), and a test of the model itself (tlbi).
  */
 void bench_check(const char *name)
 {
