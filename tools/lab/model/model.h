@@ -100,6 +100,7 @@ struct cpu {
  * @audit: el2.audit
  * @audit_gaps: el2.audit.gaps
  * @audit_allow: el2.audit.allow=, a bit for each exception of audit.h
+ * @cpu_on_fails: el2.cpu_on_fails=, a bit for each CPU
  * @ncpus: CPUs
  * @cpu: they
  * @ram_end: the guest's memory is GUEST_BASE up to here
@@ -120,6 +121,7 @@ struct machine {
 	bool audit;
 	bool audit_gaps;
 	u32 audit_allow;
+	u32 cpu_on_fails;
 	u32 ncpus;
 	struct cpu cpu[MAX_CPUS];
 	u64 ram_end;

@@ -24,6 +24,7 @@
 #define PSCI_INVALID_PARAMETERS	((u64)-2)
 #define PSCI_ALREADY_ON		((u64)-4)
 #define PSCI_ON_PENDING		((u64)-5)
+#define PSCI_INTERNAL_FAILURE	((u64)-6)
 #define PSCI_INVALID_ADDRESS	((u64)-9)
 #define AFFINITY_ON		0
 #define AFFINITY_OFF		1
@@ -96,6 +97,14 @@ static u64 cpu_on(const struct regs *regs, u64 mpidr, u64 entry, u64 context)
 	error = smc(PSCI_CPU_ON | SMC64, cpu->index, (u64)secondary_start, cpu->index);
 	if (error)
 		fail("QEMU does not start CPU %u: PSCI error 0x%lx", cpu->index, error);
+	if (machine.cpu_on_fails & BIT(cpu->index)) {
+		/* A firmware that says so only when the CPU has come a long way. */
+		u64 end = read_sysreg(cntpct_el0) + read_sysreg(cntfrq_el0);
+
+		while (read_sysreg(cntpct_el0) < end)
+			asm volatile("yield");
+		return PSCI_INTERNAL_FAILURE;
+	}
 	return PSCI_SUCCESS;
 }
 

@@ -108,6 +108,12 @@ static bool word_nobbml3(const char *p)
 	return p && !*p;
 }
 
+static bool word_cpu_on_fails(const char *p)
+{
+	p = cpu_list(p, &machine.cpu_on_fails);
+	return p && !*p;
+}
+
 static bool word_midr(const char *p)
 {
 	u32 cpus;
@@ -177,6 +183,7 @@ static const struct {
 	{ "el2.audit.gaps", &machine.audit_gaps, NULL, "no value" },
 	{ "el2.audit.allow=", NULL, audit_allow, "names out of tagged, early and wx, as in tagged,early" },
 	{ "el2.nobbml3=", NULL, word_nobbml3, "CPUs that there are, as in 1,3-5" },
+	{ "el2.cpu_on_fails=", NULL, word_cpu_on_fails, "CPUs that there are, as in 1,3-5" },
 	{ "el2.midr=", NULL, word_midr, "VALUE or CPUS:VALUE, as in 3:0x410fd8e0" },
 	{ "el2.bbm=", NULL, word_bbm, "LEVEL or CPUS:LEVEL with a level from 0 to 3, as in 0-2:3" },
 	{ "el2.image=", NULL, word_image, "an address in the guest's memory" },
@@ -201,8 +208,8 @@ static void take(const char *word)
 			fail("%s: expected %s", word, words[i].expected);
 		return;
 	}
-	fail("%s: no such word; there are el2.realm el2.inject el2.audit el2.audit.gaps el2.audit.allow= el2.nobbml3= el2.midr= el2.bbm= "
-	     "el2.image= el2.empty= el2.destroyed=", word);
+	fail("%s: no such word; there are el2.realm el2.inject el2.audit el2.audit.gaps el2.audit.allow= el2.nobbml3= el2.cpu_on_fails= "
+	     "el2.midr= el2.bbm= el2.image= el2.empty= el2.destroyed=", word);
 }
 
 /* What each CPU is to say of itself. */

@@ -27,6 +27,7 @@
 #define NOT_SUPPORTED		(-1L)
 #define INVALID_PARAMETERS	(-2L)
 #define ALREADY_ON		(-4L)
+#define INTERNAL_FAILURE	(-6L)
 #define INVALID_ADDRESS		(-9L)
 
 #define RSI(n)			(0xc4000190 + (n))
@@ -403,6 +404,14 @@ static void test_psci(void)
 }
 
 /* What el2.inject turns from an end into an error code. */
+/* It runs, and has done so for a while when CPU_ON says that it does not. */
+static void test_psci_cpu_on_fails(void)
+{
+	same_value("on-fails", cpu_on(2, 1), INTERNAL_FAILURE);
+	same_value("on-fails-runs", seen[2].runs, 1);
+	same_value("on-others", cpu_on(1, 1), 0);
+}
+
 static void test_psci_errors(void)
 {
 	same_value("on-no-such-cpu", cpu_on(CPUS, 0), INVALID_PARAMETERS);
@@ -753,6 +762,7 @@ static const struct {
 	{ "none", test_none },
 	{ "identity", test_identity },
 	{ "psci", test_psci },
+	{ "psci-cpu-on-fails", test_psci_cpu_on_fails },
 	{ "psci-errors", test_psci_errors },
 	{ "rsi", test_rsi },
 	{ "rsi-errors", test_rsi_errors },

@@ -108,6 +108,7 @@ passes 256-mib none -R -M 256
 passes counted none -R -i
 passes psci psci -e
 passes psci-realm psci -R
+passes psci-cpu-on-fails psci-cpu-on-fails -e -x el2.cpu_on_fails=2-3
 passes psci-errors psci-errors -e -x el2.inject
 passes psci-errors-realm psci-errors -R -x el2.inject
 passes rsi rsi -R
