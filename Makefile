@@ -17,6 +17,7 @@ demo: kernel base-kernel ## (the default) the same work on the base and on ours;
 	@$(call guest,linux)
 	@$L/demo.sh $(call image,base) $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz $(B)/demo
 
+check: export NEEDS = check
 check: tree ## every test; STEPS="series tools" chooses some
 	@$L/check.sh
 

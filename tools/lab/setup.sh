@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time.
+# Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time. The other architectures
+# of the step x86 are for make check alone: NEEDS=check.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -15,8 +16,12 @@ need() { # PACKAGE COMMAND...
 header() { # PACKAGE HEADER
 	echo "#include <$2>" | "${HOSTCC:-gcc}" -E - > /dev/null 2>&1 || missing+=("$1")
 }
-qemu_major() { "${QEMU:-qemu-system-aarch64}" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
-qemu_ok() { local v; v=$(qemu_major); [ -n "$v" ] && [ "$v" -ge "$QEMU_MIN" ]; }
+qemu_major() { "${1-${QEMU:-qemu-system-aarch64}}" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p'; }
+qemu_ok() { local v; v=$(qemu_major "$@"); [ -n "$v" ] && [ "$v" -ge "$QEMU_MIN" ]; }
+is_qemu() { [[ $1 = qemu-system-* ]]; }
+
+# The step x86 is to be run.
+with_x86() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" x86 "* ]]; }
 
 look() {
 	missing=()
@@ -35,6 +40,12 @@ look() {
 	PATH=/usr/bin:$PATH python3 -c 'import ply' 2> /dev/null || missing+=(python3-ply)
 	PATH=/usr/bin:$PATH python3 -c 'import git' 2> /dev/null || missing+=(python3-git)
 	qemu_ok || missing+=(qemu-system-arm)
+	if with_x86; then
+		qemu_ok "${QEMU_X86:-qemu-system-x86_64}" || missing+=(qemu-system-x86)
+		[ "$(uname -m)" = x86_64 ] || need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
+		[ "$(uname -m)" = x86_64 ] || [ -f /usr/x86_64-linux-gnu/include/stdio.h ] || missing+=(libc6-dev-amd64-cross)
+		[ "$(uname -m)" = riscv64 ] || need gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc
+	fi
 	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | grep .)
 }
 
@@ -56,20 +67,23 @@ run() { "$@" > "$TMP/log" 2>&1; }
 fail() { die "$1: $(grep -m 1 '^[EW]: ' "$TMP/log" || tail -n 1 "$TMP/log"); install by hand, then run make again: ${missing[*]}"; }
 
 run apt-get -qq update || fail "apt-get update failed"
-plain=()
-for p in "${missing[@]}"; do [ "$p" = qemu-system-arm ] || plain+=("$p"); done
+plain=() qemus=()
+for p in "${missing[@]}"; do
+	if is_qemu "$p"; then qemus+=("$p"); else plain+=("$p"); fi
+done
 if [ "${#plain[@]}" -gt 0 ]; then
 	run "${install[@]}" "${plain[@]}" || fail "apt-get install failed"
 fi
-if ! qemu_ok; then
-	candidate=$(apt-cache policy qemu-system-arm | sed -n 's/^ *Candidate: \([0-9]*:\)\?\([0-9]*\).*/\2/p')
+if [ "${#qemus[@]}" -gt 0 ]; then
+	# All from one source: what they share has one version.
+	candidate=$(apt-cache policy "${qemus[0]}" | sed -n 's/^ *Candidate: \([0-9]*:\)\?\([0-9]*\).*/\2/p')
 	if [ "${candidate:-0}" -ge "$QEMU_MIN" ]; then
-		run "${install[@]}" qemu-system-arm || fail "apt-get install failed"
+		run "${install[@]}" "${qemus[@]}" || fail "apt-get install failed"
 	else
 		suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")-backports
-		private_apt "$TMP" "$suite" beside || die "$what; no Debian mirror in apt's sources: install qemu-system-arm $QEMU_MIN or newer by hand"
+		private_apt "$TMP" "$suite" beside || die "$what; no Debian mirror in apt's sources: install by hand, $QEMU_MIN or newer: ${qemus[*]}"
 		run apt-get "${APT[@]}" update || fail "no network? apt-get update of $suite failed"
-		run "${install[@]}" "${APT[@]}" -t "$suite" qemu-system-arm || fail "apt-get install from $suite failed"
+		run "${install[@]}" "${APT[@]}" -t "$suite" "${qemus[@]}" || fail "apt-get install from $suite failed"
 	fi
 fi
 hash -r

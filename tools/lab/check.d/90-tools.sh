@@ -15,7 +15,7 @@ mkdir -p "$repo/tools"
 cp -r "$LAB" "$repo/tools/"
 rm -rf "$lab/prerequisite" # the tests have their own
 cp "$TOP/Makefile" "$repo/"
-unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS QEMU CROSS_COMPILE
+unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS QEMU QEMU_X86 CROSS_COMPILE
 export O=$out
 
 # A PATH with everything but some commands, and with fakes: path NAME...
@@ -58,6 +58,12 @@ without; fake id 'echo 1000'; fake qemu-system-aarch64 'echo QEMU emulator versi
 fails old-qemu 'QEMU is version 7, 10 or newer is needed; run: sudo make setup$' run "$lab/setup.sh"
 without; fake old-qemu 'echo QEMU emulator version 9.1.0'
 fails old-qemu-by-name 'version 9, not QEMU 10 or newer' run QEMU="$fake/old-qemu" "$lab/setup.sh"
+# What make check alone needs, of the same version.
+without qemu-system-x86_64; fake id 'echo 1000'
+fails no-qemu-x86 'missing: qemu-system-x86; run: sudo make setup$' run NEEDS=check STEPS=x86 "$lab/setup.sh"
+works no-qemu-x86-not-asked run NEEDS=check STEPS=tools "$lab/setup.sh"
+without riscv64-linux-gnu-gcc; fake id 'echo 1000'
+[ "$(uname -m)" = riscv64 ] || fails no-riscv 'missing: gcc-riscv64-linux-gnu; run: sudo make setup$' run NEEDS=check STEPS='' "$lab/setup.sh"
 without bison flex sparse; fake id 'echo 1000'
 fails no-packages 'missing: bison flex sparse; run: sudo make setup$' run "$lab/setup.sh"
 without bison apt-get; fake id 'echo 0'
