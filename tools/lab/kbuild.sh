@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# kbuild.sh TREE FLAVOUR OBJDIR [TARGET...]: configures and builds a kernel; the targets are Image and modules unless named.
+# kbuild.sh TREE FLAVOUR OBJDIR [TARGET...]: configures and builds a kernel; the targets are the kernel and its modules unless named.
 # The config is tinyconfig, the flavour's fragment in configs/ (below it, with a first line `# base: NAME`, the one of NAME), and
 # olddefconfig. A requested value that does not come out is an error. The log is OBJDIR/build.log. One process at a time works in a
 # folder: steps that run at once and need the same kernel wait for the one that builds it. With a line `# compiler: clang` LLVM
 # builds the kernel: the one of LLVM=1 or LLVM=-19, as the kernel's make has it, or the newest that is here. With a line
+# `# arch: x86_64` or `# arch: riscv` it is one for that architecture, by Debian's compiler; CROSS_COMPILE is arm64's. With a line
 # `# objects: NAME` a new folder begins with the objects of that flavour, if they are beside it: options that few files look at.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +14,6 @@ set -u
 tree=$(cd "$1" 2>/dev/null && pwd -P) && [ -f "$tree/Kbuild" ] || die "$1 is not a kernel tree; run make tree"
 flavour=$2 obj=$3
 shift 3
-[ $# -gt 0 ] || set -- Image modules
 
 fragments() { # FLAVOUR: its files, the base first
 	local file=$LAB/configs/$1.config base
@@ -25,8 +25,18 @@ fragments() { # FLAVOUR: its files, the base first
 files=$(fragments "$flavour") || exit
 mapfile -t frags <<< "$files"
 
+ARCH=$(sed -n 's/^# arch: *//p' "${frags[@]}" | tail -n 1)
 export ARCH=${ARCH:-arm64}
-[ -n "${CROSS_COMPILE+x}" ] || [ "$(uname -m)" = aarch64 ] || export CROSS_COMPILE=aarch64-linux-gnu-
+case $ARCH in
+arm64) machine=aarch64 cross=${CROSS_COMPILE-aarch64-linux-gnu-} kernel=Image srcarch=arm64 ;;
+x86_64) machine=x86_64 cross=x86_64-linux-gnu- kernel=bzImage srcarch=x86 ;;
+riscv) machine=riscv64 cross=riscv64-linux-gnu- kernel=Image srcarch=riscv ;;
+*) die "$flavour: '# arch: $ARCH' is none that the lab builds for" ;;
+esac
+[ $# -gt 0 ] || set -- $kernel modules
+if [ "$ARCH" = arm64 ] && [ -n "${CROSS_COMPILE+x}" ]; then :
+elif [ "$(uname -m)" = $machine ]; then unset CROSS_COMPILE
+else export CROSS_COMPILE=$cross; fi
 command -v "${CROSS_COMPILE-}gcc" > /dev/null || die "no ${CROSS_COMPILE-}gcc; run make setup"
 # The same source gives the same Image, and ccache knows it again.
 export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
@@ -102,7 +112,7 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 		[ -n "$line" ] || continue
 		sym=${line%%=*}
 		if grep -qsE "^\+(menu)?config ${sym#CONFIG_}\$" "$TOP"/patches/*/*.patch &&
-			! grep -rqsE "^(menu)?config ${sym#CONFIG_}\$" --include='Kconfig*' "$tree/arch/arm64" "$tree/mm" "$tree/lib" "$tree/kernel"; then
+			! grep -rqsE "^(menu)?config ${sym#CONFIG_}\$" --include='Kconfig*' "$tree/arch/$srcarch" "$tree/mm" "$tree/lib" "$tree/kernel"; then
 			note "$flavour: ${sym#CONFIG_} comes later in the series" >> "$log"
 		else
 			echo "  $line" >&2
@@ -114,6 +124,7 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 	rm -f "$new" "$new.old"
 	# Modules are built by the same.
 	echo "$llvm" > "$obj/.lab-llvm"
+	echo "$ARCH" > "$obj/.lab-arch"
 	echo "$key" > "$obj/.lab-key"
 fi
 
