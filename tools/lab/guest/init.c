@@ -246,6 +246,8 @@ static const struct step {
 	{ "late", late_check, 1 },
 	{ "hotplug", hotplug_check, 1 },
 	{ "memory", memory_check, 1 },
+	{ "direct", direct_check, 1 },
+	{ "first", first_check, 1 },
 	{ "sample", sample_check, 2 },
 	{ "execmem", execmem_check, 5 },
 	{ "resident", resident_check, 3 },

@@ -15,7 +15,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define TRACEFS		"/sys/kernel/tracing"
 #define MODULES		"/modules"
-#define PTDUMP		"/sys/kernel/debug/kernel_page_tables"
+#define PTDUMP		pt_format.file
 #define LAB_MAP		"/sys/kernel/debug/lab_map"
 
 /* A number that nobody asked for on the command line. */
@@ -266,6 +266,11 @@ void hotplug_check(const char *name);
 void memory_check(const char *name);
 void its_check(const char *name);
 void blk_check(const char *name);
+
+/* direct.c */
+void direct_note(const char *phase);
+void direct_check(const char *name);
+void first_check(const char *name);
 
 /* bench.c */
 void mark_phase(const char *name);

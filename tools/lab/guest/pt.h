@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reading /sys/kernel/debug/kernel_page_tables of arm64: one parser for the
- * guest's init and for the host's checker.
+ * Reading the kernel's page tables, as debugfs has them: one parser for the
+ * guest's init and for the host's checker. What is said of leaves is arm64's;
+ * another architecture has some of it (x86/format.c).
  */
 #ifndef LAB_PT_H
 #define LAB_PT_H
@@ -141,9 +142,26 @@ struct pt_dump {
 	char first_bad[128];
 };
 
-#define PT_LINEAR_START	"---[ Linear Mapping start ]---"
-#define PT_LINEAR_END	"---[ Linear Mapping end ]---"
+/* The parts of the address space that are looked at. */
+enum pt_section {
+	PT_ELSEWHERE,
+	PT_LINEAR,
+	PT_AREAS,	/* modules and vmalloc() */
+};
 
+/**
+ * struct pt_format - what the architecture decides
+ * @file: the dump
+ * @image_in_areas: the kernel's image is mapped among what vmalloc() maps
+ */
+struct pt_format {
+	const char *file;
+	bool image_in_areas;
+};
+
+extern const struct pt_format pt_format;
+
+enum pt_section pt_section(const char *marker, enum pt_section was);
 bool pt_geometry(struct pt_geometry *g, uint64_t page);
 enum pt_parsed pt_parse(const struct pt_geometry *g, const char *text,
 			struct pt_line *line);

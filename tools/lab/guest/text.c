@@ -109,7 +109,7 @@ static bool read_areas(struct text *t, struct area *image, unsigned int *n,
 	}
 	fclose(f);
 	qsort(areas, *n, sizeof(*areas), by_start);
-	return image->end && *n < MAX_AREAS;
+	return (image->end || !pt_format.image_in_areas) && *n < MAX_AREAS;
 }
 
 /* For the reader of a failure. */
@@ -151,7 +151,7 @@ static void read_window(struct text *t, const struct area *image, unsigned int n
 	uint64_t at = image->end - WINDOW;
 	static char words[4096];
 
-	t->window = read_file("/proc/cmdline", words, sizeof(words)) > 0 &&
+	t->window = image->end && read_file("/proc/cmdline", words, sizeof(words)) > 0 &&
 		    strstr(words, "nokaslr");
 	for (unsigned int i = 0; t->window && i < n && at < image->start; i++) {
 		if (areas[i].end <= at)
@@ -188,7 +188,7 @@ bool text_read(struct text *t)
 {
 	uint64_t stack_pages;
 	struct area image;
-	bool inside = false;
+	enum pt_section section = PT_ELSEWHERE;
 	struct pt_line line;
 	char *text = NULL;
 	size_t room = 0;
@@ -204,14 +204,11 @@ bool text_read(struct text *t)
 		pt_count_text(&geometry, &t->dump, text);
 		switch (pt_parse(&geometry, text, &line)) {
 		case PT_IS_MARKER:
-			if (strstr(text, "Modules start"))
-				inside = true;
-			else if (strstr(text, "vmalloc() end"))
-				inside = false;
+			section = pt_section(text, section);
 			break;
 		case PT_IS_LINE:
 			/* A guard page keeps them apart. */
-			if (inside && !line.hole &&
+			if (section == PT_AREAS && !line.hole &&
 			    (line.start < image.start || line.start >= image.end))
 				count_text(t, &line);
 			break;

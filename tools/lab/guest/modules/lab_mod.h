@@ -9,6 +9,8 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
+#include "lab_insn.h"
+
 #define LAB_CHECK(fn)							\
 static int lab_check_set(const char *val, const struct kernel_param *kp)	\
 {									\
@@ -19,11 +21,11 @@ static const struct kernel_param_ops lab_check_ops = {			\
 };									\
 module_param_cb(check, &lab_check_ops, NULL, 0200)
 
-/* @n instructions of text, each of which adds one. */
+/* @n instructions of text, each of which adds one, at a multiple of four bytes. */
 #define LAB_TEXT(n)							\
 ({									\
 	unsigned long __sum = 0;					\
-	asm volatile(".rept " #n "\n\tadd %0, %0, #1\n\t.endr"		\
+	asm volatile(".balign 4\n\t.rept " #n "\n\t" LAB_ADD "\n\t.endr"	\
 		     : "+r" (__sum));					\
 	__sum == (n);							\
 })

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Four bytes of text that add one. */
+#define LAB_ADD		"add %0, %0, #1"
