@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Boots an arm64 Image with the lab's initrd under QEMU and ends with a verdict.
+# Boots an arm64 Image, or x86's bzImage, with the lab's initrd under QEMU and ends with a verdict.
 set -u
 
 usage="usage: run.sh [options] IMAGE INITRD
@@ -10,6 +10,7 @@ usage="usage: run.sh [options] IMAGE INITRD
                        mixed     all but the last
                        reverse   all but the first
                        late      all but the last, which is left offline for the guest to bring up
+                     x86 is another machine, with blocks of 2 MiB and 1 GiB, for a bzImage: -c, -M, -t, -a, -b, -w, -o, -i, -f, -s, -q
   -R                 as a Realm (Arm CCA): mixed, reverse, late and -R run under the EL2 model, see tools/lab/model/README.md
   -e                 under the model also where it isn't needed
   -A                 under the model, which audits every store to the kernel's live tables and every TLBI: any violation fails the
@@ -65,23 +66,32 @@ number -c "$cpus" 1 8
 number -M "$mib" 256 1048576
 number -t "$limit" 1 86400
 [ -r "$image" ] || die "$image: no such Image; build the kernel first"
-[ "$(dd if="$image" bs=1 skip=56 count=3 status=none)" = ARM ] || die "$image: not an arm64 Image"
+case $machine in
+x86)
+	[ "$(dd if="$image" bs=1 skip=514 count=4 status=none | tr -d '\0')" = HdrS ] || die "$image: not an x86 bzImage"
+	[ -z "$realm$model$mte$model_words" ] || die "-m x86: there is no model, no Realm and no MTE; leave out -R, -e, -A, -T and -x"
+	qemu=${QEMU_X86:-qemu-system-x86_64} package=qemu-system-x86
+	;;
+*)
+	[ "$(dd if="$image" bs=1 skip=56 count=3 status=none | tr -d '\0')" = ARM ] || die "$image: not an arm64 Image"
+	qemu=${QEMU:-qemu-system-aarch64} package=qemu-system-arm
+	;;
+esac
 [ -r "$initrd" ] || die "$initrd: no such initrd; run make -C tools/lab/guest first"
 
 # shellcheck source=tools/lab/base.conf
 . "$(dirname "$0")/base.conf"
-qemu=${QEMU:-qemu-system-aarch64}
 version=$("$qemu" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p')
-[ -n "$version" ] || die "$qemu: not found; install qemu-system-arm"
+[ -n "$version" ] || die "$qemu: not found; install $package"
 [ "$version" -ge "$QEMU_MIN" ] || die "$qemu is version $version; $QEMU_MIN or newer is needed (Debian 12: from bookworm-backports)"
 
 case $machine in
-bbml3 | nobbml3) ;;
+bbml3 | nobbml3 | x86) ;;
 mixed | reverse | late)
 	model=1
 	[ "$cpus" -ge 2 ] || die "-m $machine: one CPU lacks what another has, so -c 2 or more is needed"
 	;;
-*) die "-m $machine: bbml3, nobbml3, mixed, reverse or late is expected" ;;
+*) die "-m $machine: bbml3, nobbml3, mixed, reverse, late or x86 is expected" ;;
 esac
 # What these are: model/README.md. With rodata=off the kernel's text is writable, as asked for.
 allow=tagged,early
@@ -104,6 +114,7 @@ nobbml3) lacks=0-$last ;;
 mixed) lacks=$last ;;
 reverse) lacks=0 ;;
 late) lacks=$last words+=" maxcpus=$last" ;;
+x86) cpu+=,pse=on,pdpe1gb=on ;;
 esac
 
 outdir=${outdir:-$(mktemp -d "${TMPDIR:-/tmp}/lab.XXXXXX")}
@@ -159,7 +170,8 @@ large_memory() {
 }
 
 board=virt,gic-version=3,its=on${mte:+,mte=on}
-earlycon=earlycon
+console="ttyAMA0 earlycon"
+[ "$machine" != x86 ] || board=q35 console="ttyS0 earlycon=uart8250,io,0x3f8"
 args=(-nic none -display none -no-reboot -cpu "$cpu" -m "$mib" -initrd "$initrd")
 if [ "$model" ]; then
 	if [ -z "${MODEL-}" ]; then
@@ -175,7 +187,7 @@ if [ "$model" ]; then
 	args+=(-kernel "$MODEL" -device "loader,file=$(in_list "$image"),addr=$place,force-raw=on")
 	words+=" el2.image=$place${lacks:+ el2.nobbml3=$lacks} $model_words"
 	# A Realm has its UART in the shared half from the start: Documentation/arch/arm64/arm-cca.rst.
-	[ "$realm" ] && words+=" el2.realm" earlycon=earlycon=pl011,mmio32,0x10009000000
+	[ "$realm" ] && words+=" el2.realm" console="ttyAMA0 earlycon=pl011,mmio32,0x10009000000"
 else
 	args+=(-kernel "$image")
 fi
@@ -190,10 +202,11 @@ if [ "$swap" ]; then # without a name once QEMU has it
 		die "${TMPDIR:-/tmp}: can't be written; set TMPDIR"
 	args+=(-drive "if=none,id=swap,format=raw,file=/proc/self/fd/$swapfd" -device "virtio-blk-pci,drive=swap,disable-legacy=on")
 fi
-append="console=ttyAMA0 $earlycon panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
+append="console=$console panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then
 	[ "$model" ] || cpus=1
-	board+=,dtb-randomness=off append+=" nokaslr"
+	[ "$machine" = x86 ] || board+=,dtb-randomness=off
+	append+=" nokaslr"
 	args+=(-icount "shift=0,sleep=off" -seed 1 -rtc "clock=vm,base=2026-01-01")
 fi
 [ "$shell" ] && append+=" lab=shell"

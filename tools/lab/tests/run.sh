@@ -120,7 +120,18 @@ starts "-icount -smp 2 nokaslr el2.nobbml3=1" "" -m mixed -c 2 -i
 { head -c 16 /dev/zero; printf '\0\0\100\006\0\0\0\0'; head -c 32 /dev/zero; printf 'ARMd'; } > "$tmp/Image"
 starts "addr=0x48400000 el2.image=0x48400000" "" -e
 
-expect 2 "bbml3, nobbml3, mixed, reverse or late" -m 7 "$tmp/Image" "$tmp/initrd"
+# The other architecture.
+{ head -c 514 /dev/zero; printf 'HdrS'; } > "$tmp/bzImage"
+QEMU_X86=$tmp/qemu expect 0 "verdict: pass" -m x86 -c 2 "$tmp/bzImage" "$tmp/initrd"
+for word in "-M q35" "-smp 2" "-cpu max,pse=on,pdpe1gb=on" "console=ttyS0"; do
+	grep -qF -- "$word" "$tmp/args" || { echo "run.sh -m x86: QEMU does not get $word: $(cat "$tmp/args")"; failed=1; }
+done
+expect 2 "not an x86 bzImage" -m x86 "$tmp/Image" "$tmp/initrd"
+expect 2 "not an arm64 Image" "$tmp/bzImage" "$tmp/initrd"
+expect 2 "leave out -R" -m x86 -R "$tmp/bzImage" "$tmp/initrd"
+QEMU_X86=$tmp/none expect 2 "install qemu-system-x86" -m x86 "$tmp/bzImage" "$tmp/initrd"
+
+expect 2 "bbml3, nobbml3, mixed, reverse, late or x86" -m 7 "$tmp/Image" "$tmp/initrd"
 expect 2 "so -c 2 or more" -m mixed -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "so -c 2 or more" -m late -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "there is no model to take it" -x el2.inject "$tmp/Image" "$tmp/initrd"
