@@ -89,6 +89,20 @@ fake df 'echo header; echo fs 9 9 100 9% /'
 fails no-space '100 MiB free, 6144 are needed' run "$lab/base.sh"
 same no-space-nothing-fetched "$(find "$out" -name '*.xz' -o -name '*.deb')" ''
 
+# herd7.
+without; fake dpkg 'echo riscv64'
+fails herd-no-arch 'no herdtools7 is known for riscv64; add it to HERD_DEBS' run "$lab/formal/herd.sh"
+without; fake dpkg 'echo amd64'
+fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *) echo "E: no such host" >&2; exit 100 ;; esac'
+fails herd-no-network "can't get herdtools7: apt-get update: .*no such host; mend the network" run "$lab/formal/herd.sh"
+fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *download*) echo bad > herdtools7_1_amd64.deb ;; esac'
+fake apt-cache 'echo "herdtools7 | 9.99-1 | http://mirror.invalid/debian forky/main amd64 Packages"'
+fails herd-version-gone "Debian's forky has no herdtools7 $(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/base.conf") any more; write" run "$lab/formal/herd.sh"
+fake apt-cache 'echo "herdtools7 | '"$(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/base.conf")"' | http://mirror.invalid/debian forky/main amd64 Packages"'
+fails herd-corrupt-deb 'checksum of herdtools7 .* is not the one in tools/lab/base.conf' run "$lab/formal/herd.sh"
+same herd-nothing-kept "$(find "$out" -name '*.deb' -o -name herd -type d)" ''
+fails herd-no-test 'usage: litmus.sh DIR' run "$lab/formal/litmus.sh"
+
 # A tarball.
 without
 kernel() { # DIR VERSION.PATCHLEVEL.SUBLEVEL
