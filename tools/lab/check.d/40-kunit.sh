@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The KUnit suites of the series at each granule and number of levels, on CPUs with BBML3 and without, judged by kunit.py.
-# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages; lab-16k and lab-64k are the kernels of the boot matrix's corners.
+# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages, kunit-36 two of 16K pages; lab-16k and lab-64k are the kernels of the boot matrix's corners.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -47,7 +47,7 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
 	# than the machine has, and execmem's blocks are contiguous groups.
 	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
 	[ "$flavour" != lab ] || skip="$realm|$pud"
-	[[ $flavour != *-*k ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
+	[[ $flavour != *-*k && $flavour != kunit-36 ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# A group of 64K's blocks is 16G.
 	[[ $flavour != *-64k ]] || skip="$skip|excluded_by_change_of_block"
 	# 4 GiB: whole 1G leaves that are not the kernel's.

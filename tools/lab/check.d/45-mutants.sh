@@ -82,7 +82,7 @@ mutant keep-deposits deposit_pruned mm/collapse.c 's/if \(READ_ONCE\(nr_deposits
 mutant shared-is-default deposit_shared mm/collapse.c 's/ &&\n\t       __pte_to_phys\(__pte\(leaf\)\) == __pa\(addr\);/;/' 'bbml3 -R'
 mutant half-done-stays split_half_done mm/mmu.c 's/\tif \(ret\) \{\n\t\tcollapse_tables_at\(start\);\n\t\tcollapse_tables_at\(end - 1\);\n\t\}\n//'
 mutant image-alias image_alias_stays mm/collapse.c 's/if \(!collapse_image_alias \&\&/if (0 \&\&/'
-mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse\)\n/if (0)\n/; s/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
+mutant no-queue worker_heals mm/pageattr.c 's/if \(change->collapse\)\n/if (0)\n/g; s/if \(change->collapse && pmd_table\(val\)\)/if (0)/'
 mutant page-in-a-group flush_after_fold mm/pageattr.c 's/if \(group_is_cont\(__ptep_get\(PTR_ALIGN_DOWN\(ptep/if (0 \&\& group_is_cont(__ptep_get(PTR_ALIGN_DOWN(ptep/'
 mutant split-for-nothing split_nothing_to_change mm/mmu.c 's/\t\tif \(kernel_leaf_unchanged\(pud_val\(pud\), change\)\)\n\t\t\tgoto out;\n//; s/\t\tif \(kernel_leaf_unchanged\(pmd_val\(pmd\), change\)\)\n\t\t\tgoto out;\n//'
 mutant alloc-under-lock split_alloc_failure mm/mmu.c 's/\t\t\tret = kernel_leaf_pool_fill\(pool, pool->want\);/\t\t\tdown_read(&region->lock);\n\t\t\tret = kernel_leaf_pool_fill(pool, pool->want);\n\t\t\tup_read(&region->lock);/'

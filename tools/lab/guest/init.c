@@ -238,6 +238,7 @@ static const struct step {
 	{ "setmem", step_worker, 2 },
 	{ "mixed", step_mixed, 2 },
 	{ "idle", idle_check, 1 },
+	{ "copying", copying_check, 1 },
 	{ "hibernate", hibernate_check, 3 },
 	{ "settle", step_settle, 1 },
 	{ "machine", machine_check, 1 },

@@ -292,8 +292,9 @@ bool fault_set_up(void);
 void fuzz_check(const char *name);
 void fuzz_mixed_check(const char *name);
 
-/* idle.c, shell.c */
+/* idle.c, kexec.c, shell.c */
 void idle_check(const char *name);
+void copying_check(const char *name);
 void shell(void);
 
 #endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * While the module is loaded with blocks=, one page is invalid in each of so many
+ * blocks of the linear map: as many page tables for whoever copies or reads them.
+ */
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+static unsigned int blocks;
+module_param(blocks, uint, 0400);
+MODULE_PARM_DESC(blocks, "how many blocks to split; 0: none");
+
+#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
+
+/* They are not for modules; a kprobe tells where they are. */
+static int (*set_invalid)(struct page *page);
+static int (*set_default)(struct page *page);
+
+static struct page **pages;
+static unsigned int have;
+
+static void *find(const char *name)
+{
+	struct kprobe kp = { .symbol_name = name };
+	void *addr;
+
+	if (register_kprobe(&kp))
+		return NULL;
+	addr = kp.addr;
+	unregister_kprobe(&kp);
+
+	return addr;
+}
+
+static void lab_shatter_exit(void)
+{
+	while (have--) {
+		set_default(pages[have]);
+		__free_pages(pages[have], BLOCK_ORDER);
+	}
+	kvfree(pages);
+}
+
+static int __init lab_shatter_init(void)
+{
+	int ret = -ENOMEM;
+
+	/* One module among others. */
+	if (!blocks)
+		return 0;
+
+	set_invalid = find("set_direct_map_invalid_noflush");
+	set_default = find("set_direct_map_default_noflush");
+	if (!set_invalid || !set_default)
+		return -ENXIO;
+
+	pages = kvcalloc(blocks, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	for (; have < blocks; have++) {
+		pages[have] = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, BLOCK_ORDER);
+		if (!pages[have])
+			goto out;
+		ret = set_invalid(pages[have]);
+		if (ret) {
+			__free_pages(pages[have], BLOCK_ORDER);
+			goto out;
+		}
+	}
+
+	return 0;
+out:
+	lab_shatter_exit();
+	return ret;
+}
+module_init(lab_shatter_init);
+module_exit(lab_shatter_exit);
+
+MODULE_DESCRIPTION("Lab: a shattered linear map");
+MODULE_LICENSE("GPL");
