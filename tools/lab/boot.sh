@@ -8,6 +8,7 @@ guest() {
 	"$LAB/kbuild.sh" "$BUILD/${1%%-*}" "${1#*-}" "$obj" || exit
 	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out" || die "the guest of $1 does not build"
 	image=$obj/arch/arm64/boot/Image initrd=$out/initrd.cpio.gz
+	[ "$(cat "$obj/.lab-arch")" != x86_64 ] || image=$obj/arch/x86/boot/bzImage
 }
 
 # boot NAME [run.sh's arguments]: one boot, one result; the console stays in $BUILD/run/NAME.
