@@ -32,6 +32,7 @@ struct lab_options opt = {
 	.realm = ANY,
 	.bbml3 = ANY,
 	.cpus = ANY,
+	.dimms = 2,
 	.snapshots = 1,
 	.test_bpf = 1,
 	.worker = "collapse",
@@ -61,6 +62,8 @@ static const struct {
 	{ "cpus", &opt.cpus },
 	{ "hot_at", &opt.hot_at },
 	{ "hot_mib", &opt.hot_mib },
+	{ "dimms", &opt.dimms },
+	{ "host", &opt.host },
 	{ "snapshots", &opt.snapshots },
 	{ "test_bpf", &opt.test_bpf },
 };
@@ -104,6 +107,8 @@ static bool option(const char *name, const char *value)
 		return choose(value, "absent", "works", &opt.no_secretmem);
 	if (!strcmp(name, "late"))
 		return choose(value, "refused", "online", &opt.late_refused);
+	if (!strcmp(name, "unplug"))
+		return choose(value, "refused", "works", &opt.unplug_refused);
 	if (!strcmp(name, "worker"))
 		return snprintf(opt.worker, sizeof(opt.worker), "%s", value) > 0;
 	if (!strcmp(name, "bench"))
@@ -249,6 +254,7 @@ static const struct step {
 	{ "memory", memory_check, 1 },
 	{ "direct", direct_check, 1 },
 	{ "first", first_check, 1 },
+	{ "dimm", dimm_check, 1 },
 	{ "sample", sample_check, 2 },
 	{ "execmem", execmem_check, 5 },
 	{ "resident", resident_check, 3 },

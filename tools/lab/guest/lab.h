@@ -52,12 +52,15 @@ enum lab_expect {
  * @bbml3: 1 if the kernel must have found BBML3 on all CPUs at boot, 0 if not
  * @cpus: CPUs that must be online after boot
  * @hot_at: where memory is to come, in MiB
- * @hot_mib: how much of it
+ * @hot_mib: how much of it, in each of @dimms
+ * @dimms: how many come
+ * @host: 1 if the host plugs them in
  * @snapshots: 0 for steps that do not judge the leaves, and need not wait for
  *	them to be counted
  * @test_bpf: 0 leaves the kernel's test_bpf out of lab=execmem
  * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
+ * @unplug_refused: lab.unplug=refused, DIMMs must not go; else they must
  * @late_refused: lab.late=refused, the late CPU must not come online; else it
  *	must
  * @worker: the name, or a part of it, of the functions that the idle check
@@ -83,11 +86,14 @@ struct lab_options {
 	unsigned int cpus;
 	unsigned int hot_at;
 	unsigned int hot_mib;
+	unsigned int dimms;
+	unsigned int host;
 	unsigned int snapshots;
 	unsigned int test_bpf;
 	char wrong[16];
 	bool no_secretmem;
 	bool late_refused;
+	bool unplug_refused;
 	char worker[64];
 	char bench[64];
 };
@@ -271,6 +277,9 @@ void blk_check(const char *name);
 void direct_note(const char *phase);
 void direct_check(const char *name);
 void first_check(const char *name);
+
+/* dimm.c */
+void dimm_check(const char *name);
 
 /* bench.c */
 void mark_phase(const char *name);

@@ -4,7 +4,9 @@
  * collapsed. Loading the module does all: it adds the memory, which must be
  * some that mem= has kept from the kernel, and never makes it available, so that
  * its pages are the module's alone; changes single pages on all CPUs; and removes
- * it at once, with tables still on the queue.
+ * it at once, with tables still on the queue. When it is gone its tables must be
+ * free, not on their way to be, and no table may be counted out that was not
+ * counted in.
  */
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
@@ -71,6 +73,33 @@ static int change_pages(void *data)
 	return 0;
 }
 
+/* The kernel's count, exactly. */
+static long count_tables(void)
+{
+	long n = global_node_page_state(NR_PAGETABLE);
+	struct pglist_data *pgdat = NODE_DATA(0);
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		n += per_cpu_ptr(pgdat->per_cpu_nodestats, cpu)->vm_node_stat_diff[NR_PAGETABLE];
+
+	return n;
+}
+
+static int check_tables(unsigned int round)
+{
+	static long first;
+	long now = count_tables(), later;
+
+	rcu_barrier();
+	later = count_tables();
+	if (!round)
+		first = later;
+	pr_info("lab_memory: round=%u tables=%ld waiting=%ld\n", round, later, now - later);
+
+	return now == later && later >= first ? 0 : -EUCLEAN;
+}
+
 static int one_round(unsigned int round)
 {
 	struct changer changers[8] = {};
@@ -113,6 +142,8 @@ static int one_round(unsigned int round)
 	ret = remove_memory(start, size);
 	if (ret)
 		pr_err("lab_memory: remove_memory: %d\n", ret);
+	else
+		ret = check_tables(round);
 	if (bad)
 		pr_err("lab_memory: %u changes failed\n", bad);
 
@@ -132,8 +163,11 @@ static int __init lab_memory_init(void)
 	if (!set_invalid || !set_default)
 		return -ENXIO;
 
-	for (unsigned int i = 0; i < rounds && !ret; i++)
-		ret = one_round(i);
+	for (unsigned int i = 0; i < rounds; i++) {
+		int err = one_round(i);
+
+		ret = ret ?: err;
+	}
 
 	return ret;
 }
