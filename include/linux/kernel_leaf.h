@@ -9,8 +9,8 @@
 /**
  * enum kernel_leaf_refusal - why a run of entries is not one leaf
  * @KERNEL_LEAF_OK:		it can be
- * @KERNEL_LEAF_BUSY:		a change, a split or ptdump was in the way; tried
- *				again later
+ * @KERNEL_LEAF_BUSY:		a change, a split, ptdump or kexec_load() was in
+ *				the way; tried again later
  * @KERNEL_LEAF_RANGE:		there is never a leaf of this size here
  * @KERNEL_LEAF_TABLE:		an entry is a table
  * @KERNEL_LEAF_INVALID:	an entry is not valid

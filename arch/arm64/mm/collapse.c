@@ -52,6 +52,9 @@
  * ptdump is no RCU reader: it sleeps, and holds init_mm's mmap lock for write.
  * A table is detached with that lock held for read, by trylock.
  *
+ * "Without a lock" in Documentation/arch/arm64/kernel-leaf-proof.rst has all that
+ * is read so, and what that pairs with.
+ *
  * For a contiguous group there is no table to detach: the bit is set on each
  * entry in place, then the group is invalidated by last-level TLBI.
  *
@@ -91,11 +94,15 @@
 /* Set once, when every CPU is known to have BBML3. */
 DEFINE_STATIC_KEY_FALSE(kernel_collapse_key);
 
-/*
- * One collapse at a time. Also held, through kernel_collapse_pause(), by those
- * who read many entries of the tables and cannot be RCU readers.
- */
+/* One collapse at a time. Held for one table: execmem's users wait for it. */
 static DEFINE_MUTEX(kernel_collapse_mutex);
+
+/*
+ * How many, between kernel_collapse_pause() and kernel_collapse_resume(), read
+ * many entries of the tables and cannot be RCU readers. Under
+ * kernel_collapse_mutex, so that none of them begins in the middle of a collapse.
+ */
+static unsigned int collapse_pauses;
 
 /* Tables that a leaf has taken the place of, under kernel_collapse_mutex. */
 static unsigned long collapsed_tables;
@@ -118,9 +125,19 @@ struct leaf_level {
 	unsigned int cont;
 };
 
+/* With two levels the blocks are in the top-level table; half of it is ours. */
+#define PMDS_ARE_TOP	(CONFIG_PGTABLE_LEVELS == 2)
+
 static const struct leaf_level leaf_levels[] = {
 	[PGTABLE_LEVEL_PTE] = { PAGE_SIZE, PTRS_PER_PTE, CONT_PTES },
-	[PGTABLE_LEVEL_PMD] = { PMD_SIZE, PTRS_PER_PMD, CONT_PMDS },
+	[PGTABLE_LEVEL_PMD] = { PMD_SIZE,
+				PMDS_ARE_TOP ? PTRS_PER_PGD / 2 : PTRS_PER_PMD,
+				CONT_PMDS },
+};
+
+/* Of the entries in a table that a leaf can take the place of, lowest first. */
+static const enum pgtable_level table_levels[] = {
+	PGTABLE_LEVEL_PTE, PGTABLE_LEVEL_PMD,
 };
 
 /* What a table with entries of this level maps. */
@@ -131,7 +148,7 @@ static unsigned long table_span(enum pgtable_level level)
 
 /*
  * As much of a table as one region's locks protect. That is all of it, but for
- * the PMD tables of 16K and 64K pages, which span many regions.
+ * the tables of PMDs with 16K and 64K pages, which span many regions.
  */
 static unsigned long table_step(enum pgtable_level level)
 {
@@ -229,6 +246,12 @@ static bool entry_is_table(ptval_t val, enum pgtable_level level)
 	       (val & PMD_TYPE_MASK) == PMD_TYPE_TABLE;
 }
 
+/* The table that an entry points to. */
+static ptval_t *slot_table(const struct leaf_slot *slot)
+{
+	return phys_to_virt(__pte_to_phys(__pte(slot->val)));
+}
+
 /*
  * How many entries are compared at a time. Most of what a collapse costs is this,
  * so it is without a branch for each. Runs are contiguous groups or tables.
@@ -315,8 +338,7 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 
 	for (; entries != end; entries += cont, want += cont * step) {
 		/* One leaf already: hardware may take any entry of it for all. */
-		if ((READ_ONCE(*entries) ^ want) == PTE_CONT &&
-		    !IS_ENABLED(CONFIG_DEBUG_VM))
+		if ((READ_ONCE(*entries) ^ want) == PTE_CONT)
 			continue;
 
 		for (unsigned int i = 0; i < cont; i += LEAF_BATCH) {
@@ -399,7 +421,10 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 		return KERNEL_LEAF_RANGE;
 
 #ifdef CONFIG_KFENCE
-	/* KFENCE stores to its entries from any context, under no lock. */
+	/*
+	 * KFENCE stores to its entries from any context, under no lock. Pairs
+	 * with arch_kfence_init_pool(), by region->lock.
+	 */
 	if (READ_ONCE(__kfence_pool) &&
 	    ranges_overlap(addr, size, (unsigned long)__kfence_pool,
 			   (unsigned long)__kfence_pool + KFENCE_POOL_SIZE))
@@ -407,10 +432,11 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 #endif
 
 	/*
-	 * Memory that can be removed is unmapped leaf by leaf, so no leaf may
-	 * reach from what goes to what stays. A subsection goes as a whole. So
-	 * does a section that was added as such. Sections that were there at
-	 * boot never go.
+	 * Memory that is removed is unmapped leaf by leaf, so no leaf may reach
+	 * from what goes to what stays. A subsection goes as a whole. So does a
+	 * section that was added as such. Before sections go they go offline,
+	 * and what is larger is split then (split_at_edges()): it may only come
+	 * back across sections that are online.
 	 */
 	if (size <= SUBSECTION_SIZE)
 		return KERNEL_LEAF_OK;
@@ -423,7 +449,7 @@ static enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 		unsigned long pfn = PHYS_PFN(phys), end = PHYS_PFN(phys + size);
 
 		for (; pfn < end; pfn += PAGES_PER_SECTION)
-			if (!early_section(__pfn_to_section(pfn)))
+			if (!online_section(__pfn_to_section(pfn)))
 				return KERNEL_LEAF_RANGE;
 	}
 
@@ -469,24 +495,11 @@ static struct list_head *deposit_bucket(pgoff_t key)
 	return &deposits[(key >> PMD_SHIFT) % DEPOSIT_BUCKETS];
 }
 
-/**
- * kernel_collapse_take_deposit() - get back the table of a collapsed block
- * @addr:	an address in the block
- * @level:	level of the entries that the table is to hold
- *
- * Context: any; the caller holds region->split_lock.
- * Return: a table, constructed, with stale contents, or NULL if there is none.
- */
-struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
-					    enum pgtable_level level)
+/* One bucket, whatever else there is, so that it may be looked for anywhere. */
+static struct ptdesc *deposit_take(pgoff_t key)
 {
-	pgoff_t key = table_key(addr, level);
 	struct ptdesc *pt;
 
-	if (!READ_ONCE(nr_deposits))
-		return NULL;
-
-	lockdep_assert_held(&kernel_leaf_region(addr)->split_lock);
 	guard(spinlock)(&deposit_lock);
 
 	list_for_each_entry(pt, deposit_bucket(key), pt_list) {
@@ -498,6 +511,26 @@ struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 	}
 
 	return NULL;
+}
+
+/**
+ * kernel_collapse_take_deposit() - get back the table of a collapsed block
+ * @addr:	an address in the block
+ * @level:	level of the entries that the table is to hold
+ *
+ * Context: any; the caller holds region->split_lock.
+ * Return: a table, constructed, with stale contents, or NULL if there is none.
+ */
+struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
+					    enum pgtable_level level)
+{
+	/* Pairs with table_retire(), by region->lock. */
+	if (!READ_ONCE(nr_deposits))
+		return NULL;
+
+	lockdep_assert_held(&kernel_leaf_region(addr)->split_lock);
+
+	return deposit_take(table_key(addr, level));
 }
 
 /*
@@ -546,69 +579,62 @@ static void table_retire(struct ptdesc *pt, unsigned long addr,
 	kernel_pgtable_free_rcu(pt);
 }
 
-/*
- * Is a table kept for a block that has the default attributes again? The walk is
- * a lockless one: holding deposit_lock makes it an RCU reader, and memory is not
- * removed meanwhile.
- */
-static bool deposit_is_unused(const struct ptdesc *pt)
+/* Free the deposits of the blocks that begin in a range, looked up one by one. */
+static void deposits_drop(unsigned long start, unsigned long end)
 {
-	struct leaf_slot slot;
+	for (int i = 0; i < ARRAY_SIZE(table_levels); i++) {
+		const enum pgtable_level level = table_levels[i];
+		const unsigned long span = table_span(level);
+		unsigned long addr = ALIGN(start, span);
 
-	lockdep_assert_held(&deposit_lock);
+		/* Above the last of them, alignment ends at 0. */
+		for (; READ_ONCE(nr_deposits) && addr >= start && addr < end;
+		     addr += span) {
+			struct ptdesc *pt = deposit_take(table_key(addr, level));
 
-	return leaf_slot_find(&slot, table_key_addr(pt->pt_index),
-			      table_key_level(pt->pt_index) + 1) &&
-	       !entry_is_table(slot.val, slot.level) &&
-	       leaf_is_default(slot.val, table_key_addr(pt->pt_index));
-}
-
-/*
- * Free the deposits of blocks in a range: all of them, or those of blocks that
- * got the default attributes back as a whole, without a split. Those who change
- * a block as a whole need no table to change it back, so it does no harm if one
- * does so just now.
- */
-static void deposits_prune(unsigned long start, unsigned long end, bool all)
-{
-	struct ptdesc *pt, *tmp;
-	LIST_HEAD(pruned);
-
-	if (!READ_ONCE(nr_deposits))
-		return;
-
-	scoped_guard(spinlock, &deposit_lock) {
-		for (int i = 0; i < DEPOSIT_BUCKETS; i++) {
-			list_for_each_entry_safe(pt, tmp, &deposits[i], pt_list) {
-				unsigned long addr = table_key_addr(pt->pt_index);
-
-				if (addr < start || addr > end - 1)
-					continue;
-				if (!all && !deposit_is_unused(pt))
-					continue;
-				list_move(&pt->pt_list, &pruned);
-				WRITE_ONCE(nr_deposits, nr_deposits - 1);
-			}
+			if (pt)
+				kernel_pgtable_free_rcu(pt);
 		}
 	}
+}
 
-	list_for_each_entry_safe(pt, tmp, &pruned, pt_list) {
-		list_del(&pt->pt_list);
-		kernel_pgtable_free_rcu(pt);
-	}
+/**
+ * kernel_collapse_leaf_changed() - a block of the linear map was changed as a whole
+ * @addr:	the address that it maps
+ * @size:	its size
+ * @leaf:	what it is now
+ *
+ * If it has the default attributes, there are none to be put back, and the tables
+ * that were kept for that are not needed. The caller owns all of the block, and so
+ * nobody splits it now.
+ *
+ * Context: any; the caller holds region->lock for read.
+ */
+void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
+				  ptval_t leaf)
+{
+	if (READ_ONCE(nr_deposits) && __is_lm_address(addr) &&
+	    leaf_is_default(leaf, addr))
+		deposits_drop(addr, addr + size);
 }
 
 /*
- * Tables that may have become uniform, oldest first. Linked through
- * ptdesc->pt_list, with the key in ptdesc->pt_index. queue_lock protects both
- * and the count. A table that is not queued has an empty pt_list.
+ * Tables that may have become uniform, on one of two lists, each oldest first.
+ * Linked through ptdesc->pt_list, with the key in ptdesc->pt_index. queue_lock
+ * protects both, and all that follows. A table that is not queued has an empty
+ * pt_list; one that is never has, not even on its way to the other list.
  *
  * A table on the queue stays there until it is looked at, with region->lock
  * held for write. So a change, which holds it for read, may find the table
  * queued and be sure that what it stores will be seen, without any lock.
  */
-static LIST_HEAD(collapse_queue);
+static LIST_HEAD(queue_settling);
+static LIST_HEAD(queue_due);
 static unsigned int nr_queued;
+/* When all that is settling is due, in jiffies. */
+static unsigned long settled_at;
+/* What the worker has picked last; NULL once that was taken off the queue. */
+static struct ptdesc *queue_picked;
 static DEFINE_SPINLOCK(queue_lock);
 
 /*
@@ -627,7 +653,7 @@ static struct workqueue_struct *collapse_wq;
 
 /*
  * With region->lock held for write, under which nobody queues it meanwhile; or of
- * a table that is queued for certain.
+ * a table that is queued for certain; or where it may as well be queued again.
  */
 static void table_unqueue(struct ptdesc *pt)
 {
@@ -639,7 +665,26 @@ static void table_unqueue(struct ptdesc *pt)
 	if (!list_empty(&pt->pt_list)) {
 		list_del_init(&pt->pt_list);
 		nr_queued--;
+		if (queue_picked == pt)
+			WRITE_ONCE(queue_picked, NULL);
 	}
+}
+
+/*
+ * Put a table, queued or not, behind those that settle. Returns true if it is the
+ * only one: then the worker may have nothing to wake it up.
+ */
+static bool table_settle(struct ptdesc *pt)
+{
+	bool first = list_empty(&queue_settling);
+
+	lockdep_assert_held(&queue_lock);
+
+	if (first)
+		settled_at = jiffies + COLLAPSE_DELAY;
+	list_move_tail(&pt->pt_list, &queue_settling);
+
+	return first;
 }
 
 /**
@@ -651,16 +696,23 @@ static void table_unqueue(struct ptdesc *pt)
  * O(1), allocates nothing, cannot fail. Does nothing more if the table is
  * queued already, which is a read of one cache line.
  *
- * Context: any; the caller holds region->lock. The table must be one of the
- * linear map's.
+ * Context: a task, also with interrupts off; the caller holds region->lock. The
+ * table must be one of the linear map's.
  */
 void kernel_collapse_queue(void *entry, unsigned long addr,
 			   enum pgtable_level level)
 {
-	struct ptdesc *pt = virt_to_ptdesc(entry);
+	struct ptdesc *pt;
+	bool first;
 
 	lockdep_assert_held(&kernel_leaf_region(addr)->lock);
 
+	/* The top-level table is a part of the kernel image. */
+	if (PMDS_ARE_TOP && level == PGTABLE_LEVEL_PMD)
+		entry = lm_alias(entry);
+	pt = virt_to_ptdesc(entry);
+
+	/* Pairs with table_unqueue(), by region->lock; with pgtable_ctor(). */
 	if (!list_empty(&pt->pt_list))
 		return;
 
@@ -668,12 +720,32 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 		if (!list_empty(&pt->pt_list))
 			return;
 		pt->pt_index = table_key(addr, level);
-		list_add_tail(&pt->pt_list, &collapse_queue);
+		first = table_settle(pt);
 		nr_queued++;
 	}
 
 	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1);
-	queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
+	/* Whoever queued the first of them does, or the worker at its end. */
+	if (first)
+		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
+}
+
+/* The worker, or whoever else collapses, sees to what a collapse has completed. */
+static void table_queue_due(struct ptdesc *pt, unsigned long addr,
+			    enum pgtable_level level)
+{
+	lockdep_assert_held_write(&kernel_leaf_region(addr)->lock);
+
+	if (!list_empty(&pt->pt_list))
+		return;
+
+	scoped_guard(spinlock, &queue_lock) {
+		pt->pt_index = table_key(addr, level);
+		list_add_tail(&pt->pt_list, &queue_due);
+		nr_queued++;
+	}
+
+	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1);
 }
 
 /* TLB maintenance after a table was replaced; after entries were folded. */
@@ -777,7 +849,10 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	if (why)
 		return why;
 
-	/* Excludes ptdump. */
+	/*
+	 * Excludes ptdump. A trylock, since this may nest inside somebody's
+	 * read lock, where to wait behind ptdump would be a deadlock.
+	 */
 	if (!mmap_read_trylock(&init_mm))
 		return KERNEL_LEAF_BUSY;
 
@@ -798,7 +873,8 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 
 /*
  * A new leaf may complete something larger: at once a contiguous group, which
- * is a few entries; later, by way of the queue, the table that it is in.
+ * is a few entries; later, by way of the queue, the table that it is in. That need
+ * not settle, but those that are due already come before it, which may be in it.
  */
 static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 {
@@ -813,7 +889,7 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 		    ALIGN_DOWN(addr, size), size, slot->level);
 
 	if (table_may_be_leaf(slot->level))
-		kernel_collapse_queue(slot->entry, addr, slot->level);
+		table_queue_due(virt_to_ptdesc(slot->entry), addr, slot->level);
 }
 
 /*
@@ -833,12 +909,19 @@ static enum kernel_leaf_refusal collapse_table_locked(unsigned long start,
 	lockdep_assert_held(&kernel_collapse_mutex);
 	lockdep_assert_held_write(&kernel_leaf_region(start)->lock);
 
+	/* No leaf takes the place of the top-level table, but it has groups. */
+	if (PMDS_ARE_TOP && level == PGTABLE_LEVEL_PMD) {
+		fold_groups((ptval_t *)pgd_offset_k(start), start, end - start,
+			    level);
+		return KERNEL_LEAF_RANGE;
+	}
+
 	/* Somebody may have been here first. */
 	if (!leaf_slot_find(&slot, start, level + 1))
 		return KERNEL_LEAF_OK;
 	if (!entry_is_table(slot.val, slot.level))
 		return KERNEL_LEAF_OK;
-	table = phys_to_virt(__pte_to_phys(__pte(slot.val)));
+	table = slot_table(&slot);
 
 	whole = table_may_be_leaf(level) && end - start == table_span(level);
 	if (whole)
@@ -895,7 +978,7 @@ static int collapse_table(unsigned long start, unsigned long end,
 	guard(mutex)(&kernel_collapse_mutex);
 
 	/* A CPU that is being started may turn out to lack BBML3. */
-	if (kernel_leaf_resize_trylock()) {
+	if (!collapse_pauses && kernel_leaf_resize_trylock()) {
 		if (region_trylock(region)) {
 			why = collapse_table_locked(start, end, level);
 			up_write(&region->lock);
@@ -919,14 +1002,11 @@ static int collapse_table(unsigned long start, unsigned long end,
  * Context: process context; may sleep. Must not be called with mem_hotplug_lock
  * held, nor between kernel_leaf_change_begin() and kernel_leaf_change_end().
  * Return: 0 when all was looked at; -EAGAIN if some of it could not be because
- * of a change or ptdump in progress; -EINVAL if the range is not one of the linear
- * map; -EOPNOTSUPP where nothing is ever collapsed.
+ * of a change, ptdump or a pause in progress; -EINVAL if the range is not one of
+ * the linear map; -EOPNOTSUPP where nothing is ever collapsed.
  */
 int kernel_collapse_range(unsigned long start, unsigned long end)
 {
-	static const enum pgtable_level levels[] = {
-		PGTABLE_LEVEL_PTE, PGTABLE_LEVEL_PMD,
-	};
 	int ret = 0;
 
 	if (!kernel_collapse_enabled())
@@ -937,24 +1017,24 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 		return -EINVAL;
 
 	get_online_mems();
-	deposits_prune(ALIGN_DOWN(start, KERNEL_LEAF_MAX_SIZE), end, false);
 
-	for (int i = 0; i < ARRAY_SIZE(levels); i++) {
-		const unsigned long step = table_step(levels[i]);
+	for (int i = 0; i < ARRAY_SIZE(table_levels); i++) {
+		const enum pgtable_level level = table_levels[i];
+		const unsigned long step = table_step(level);
 		unsigned long addr = ALIGN_DOWN(start, step);
 
-		/* A folded level has no tables of its own. */
-		if (leaf_levels[levels[i]].entries == 1)
-			continue;
-
 		for (; addr < end; addr += step) {
-			if (collapse_table(addr, addr + step, levels[i]))
+			if (collapse_table(addr, addr + step, level))
 				ret = -EAGAIN;
 			cond_resched();
 		}
 	}
 
 	put_online_mems();
+
+	/* What new leaves may have completed, if somebody was in the way. */
+	if (READ_ONCE(nr_queued))
+		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
 
 	return ret;
 }
@@ -976,7 +1056,8 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
  * Context: process context; may sleep. The caller sees to it that none of the
  * range is unmapped meanwhile; permissions may be changed.
  * Return: 0 when all was looked at; -EAGAIN if some of it could not be because
- * of a change or ptdump in progress; -EOPNOTSUPP where nothing is ever collapsed.
+ * of a change, ptdump or a pause in progress; -EOPNOTSUPP where nothing is ever
+ * collapsed.
  */
 int kernel_collapse_vmap(unsigned long start, unsigned long end)
 {
@@ -1010,7 +1091,7 @@ int kernel_collapse_vmap(unsigned long start, unsigned long end)
 void kernel_collapse_forget_vmap(unsigned long start, unsigned long end)
 {
 	if (kernel_collapse_enabled())
-		deposits_prune(start, end, true);
+		deposits_drop(start, end);
 }
 
 /*
@@ -1041,69 +1122,95 @@ static int collapse_queued(struct ptdesc *pt, unsigned long addr,
 
 	/* A change may have been faster. */
 	if (list_empty(&pt->pt_list)) {
-		list_add_tail(&pt->pt_list, &collapse_queue);
+		table_settle(pt);
 		nr_queued++;
 	}
 
 	return ret;
 }
 
+/*
+ * Look at the table that is due for longest. Returns false if there is none.
+ *
+ * It stays queued until it is looked at, by the worker or by somebody else. If
+ * that cannot be now, it settles: whoever is in the way may be about to change it.
+ * What settles is due no sooner than the oldest of it was queued COLLAPSE_DELAY ago,
+ * so nothing is tried again and again meanwhile.
+ */
+static bool collapse_next(void)
+{
+	enum pgtable_level level;
+	unsigned long addr;
+	struct ptdesc *pt;
+	int ret;
+
+	scoped_guard(spinlock, &queue_lock) {
+		if (list_empty(&queue_due) && time_after_eq(jiffies, settled_at))
+			list_splice_init(&queue_settling, &queue_due);
+		pt = list_first_entry_or_null(&queue_due, struct ptdesc, pt_list);
+		if (!pt)
+			return false;
+		WRITE_ONCE(queue_picked, pt);
+		addr = table_key_addr(pt->pt_index);
+		level = table_key_level(pt->pt_index);
+	}
+
+	ret = collapse_queued(pt, addr, level);
+
+	/*
+	 * Whoever looks at it takes it off the queue, and then it may be gone. The
+	 * lock is not needed to see what was stored by this look, or by another one
+	 * before it under kernel_collapse_mutex.
+	 */
+	if (!READ_ONCE(queue_picked))
+		return true;
+
+	if (ret) {
+		guard(spinlock)(&queue_lock);
+		if (queue_picked)
+			table_settle(queue_picked);
+	} else {
+		/* It is not where it is said to be, and would be tried for ever. */
+		WARN_ON_ONCE(1);
+		table_unqueue(pt);
+	}
+
+	return true;
+}
+
+/*
+ * While something is due the worker does not sleep. Else it waits until something
+ * is, and if nothing is queued for whoever queues something.
+ */
 static void kernel_collapse_worker(struct work_struct *work)
 {
-	static unsigned long backoff = 1;
-	unsigned int busy = 0;
-	bool more;
+	unsigned long delay = 0;
+	bool found = true;
 
-	get_online_mems();
-	deposits_prune(PAGE_OFFSET, PAGE_END, false);
-	put_online_mems();
+	/* A pause may be long, and all would be tried in vain. */
+	if (READ_ONCE(collapse_pauses)) {
+		mod_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
+		return;
+	}
 
-	for (int i = 0; i < COLLAPSE_BATCH; i++) {
-		unsigned long addr;
-		enum pgtable_level level;
-		struct ptdesc *pt;
-		int ret;
-
+	for (int i = 0; i < COLLAPSE_BATCH && found; i++) {
 		/* Keeps memory and with it the queued tables from going. */
 		get_online_mems();
-
-		scoped_guard(spinlock, &queue_lock) {
-			pt = list_first_entry_or_null(&collapse_queue,
-						      struct ptdesc, pt_list);
-			if (pt) {
-				/* First in, or to be tried again last. */
-				list_move_tail(&pt->pt_list, &collapse_queue);
-				addr = table_key_addr(pt->pt_index);
-				level = table_key_level(pt->pt_index);
-			}
-			/* All that is left has been tried in vain. */
-			more = pt && busy < nr_queued;
-		}
-
-		if (more) {
-			ret = collapse_queued(pt, addr, level);
-			if (ret)
-				busy++;
-			else
-				backoff = 1;
-		}
-
+		found = collapse_next();
 		put_online_mems();
 
-		if (!more)
-			break;
 		cond_resched();
 	}
 
-	scoped_guard(spinlock, &queue_lock)
-		more = nr_queued;
-	if (!more)
-		return;
+	scoped_guard(spinlock, &queue_lock) {
+		if (!nr_queued)
+			return;
+		if (list_empty(&queue_due) && time_before(jiffies, settled_at))
+			delay = settled_at - jiffies;
+	}
 
-	/* Nothing but busy tables: come back less and less often. */
-	if (busy)
-		backoff = min(2 * backoff, HZ / 4);
-	queue_delayed_work(collapse_wq, &collapse_work, busy ? backoff : 1);
+	/* Somebody may have asked for it later. */
+	mod_delayed_work(collapse_wq, &collapse_work, delay);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -1111,6 +1218,8 @@ static void kernel_collapse_worker(struct work_struct *work)
 void kernel_collapse_flush(void)
 {
 	do {
+		scoped_guard(spinlock, &queue_lock)
+			list_splice_tail_init(&queue_settling, &queue_due);
 		flush_delayed_work(&collapse_work);
 		cond_resched();
 	} while (READ_ONCE(nr_queued));
@@ -1128,43 +1237,57 @@ unsigned int kernel_collapse_nr_deposits(void)
  * @end:	end of the range
  *
  * Takes the tables that map any of it off the queue and drops its deposits. Who
- * unmaps it queues those again that stay.
+ * unmaps it queues those again that stay. A queued table is a linked one, so they
+ * are found by a walk of the range, however many others are queued.
  *
- * Context: memory hot-remove, which holds mem_hotplug_lock for write.
+ * Context: memory hot-remove, which holds mem_hotplug_lock for write: nobody
+ * detaches a table of the linear map meanwhile. May sleep.
  */
 void kernel_collapse_forget(unsigned long start, unsigned long end)
 {
-	struct ptdesc *pt, *tmp;
-
 	if (!kernel_collapse_enabled())
 		return;
 
-	scoped_guard(spinlock, &queue_lock) {
-		list_for_each_entry_safe(pt, tmp, &collapse_queue, pt_list) {
-			unsigned long addr = table_key_addr(pt->pt_index);
-			unsigned long span = table_span(table_key_level(pt->pt_index));
+	for (int i = 0; i < ARRAY_SIZE(table_levels); i++) {
+		const enum pgtable_level level = table_levels[i];
+		const unsigned long span = table_span(level);
+		unsigned long addr = ALIGN_DOWN(start, span);
 
-			if (!ranges_overlap(addr, span, start, end))
-				continue;
-			list_del_init(&pt->pt_list);
-			nr_queued--;
+		/* The top-level table stays. */
+		if (PMDS_ARE_TOP && level == PGTABLE_LEVEL_PMD)
+			continue;
+
+		for (; addr < end; addr += span) {
+			struct leaf_slot slot;
+
+			if (leaf_slot_find(&slot, addr, level + 1) &&
+			    entry_is_table(slot.val, slot.level))
+				table_unqueue(virt_to_ptdesc(slot_table(&slot)));
+			cond_resched();
 		}
 	}
 
-	deposits_prune(start, end, true);
+	for (; start < end; start = kernel_leaf_region_end(start, end)) {
+		deposits_drop(start, kernel_leaf_region_end(start, end));
+		cond_resched();
+	}
 }
 
 /**
  * kernel_collapse_pause() - keep every table where it is
  *
- * For those who walk the kernel's tables and sleep as they do so. Changes and
- * splits go on: an entry may still turn from a leaf into a table.
+ * For those who walk the kernel's tables and sleep as they do so, for as long as
+ * they like: a collapse does not wait for them, but is tried again later. Changes
+ * and splits go on: an entry may still turn from a leaf into a table.
  *
- * Context: may sleep. Taken inside get_online_mems().
+ * Context: may sleep, for as long as one table takes. Called inside
+ * get_online_mems().
  */
 void kernel_collapse_pause(void)
 {
-	mutex_lock(&kernel_collapse_mutex);
+	guard(mutex)(&kernel_collapse_mutex);
+
+	collapse_pauses++;
 }
 
 /**
@@ -1172,7 +1295,9 @@ void kernel_collapse_pause(void)
  */
 void kernel_collapse_resume(void)
 {
-	mutex_unlock(&kernel_collapse_mutex);
+	guard(mutex)(&kernel_collapse_mutex);
+
+	collapse_pauses--;
 }
 
 static bool kernel_collapse_wanted __initdata = true;
@@ -1183,7 +1308,10 @@ static int __init parse_kernel_collapse(char *arg)
 }
 early_param("kernel_collapse", parse_kernel_collapse);
 
-/* The capabilities are final: secondary CPUs are up, and no others get in. */
+/*
+ * The capabilities are final: secondary CPUs are up, and no others get in. All
+ * who ask kernel_collapse_enabled() once and for all come later, like execmem.
+ */
 static int __init kernel_collapse_init(void)
 {
 	for (int i = 0; i < DEPOSIT_BUCKETS; i++)
@@ -1202,7 +1330,7 @@ static int __init kernel_collapse_init(void)
 
 	return 0;
 }
-subsys_initcall(kernel_collapse_init);
+pure_initcall(kernel_collapse_init);
 
 /* linear_map=pages: make of the pages what map_mem() would have made. */
 static int __init kernel_collapse_linear_map(void)

@@ -26,6 +26,8 @@ int kernel_collapse_range(unsigned long start, unsigned long end);
 int kernel_collapse_vmap(unsigned long start, unsigned long end);
 void kernel_collapse_forget_vmap(unsigned long start, unsigned long end);
 void kernel_collapse_forget(unsigned long start, unsigned long end);
+void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
+				  ptval_t leaf);
 struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 					    enum pgtable_level level);
 
@@ -42,6 +44,11 @@ static inline void kernel_collapse_queue(void *entry, unsigned long addr,
 }
 
 static inline void kernel_collapse_forget(unsigned long start, unsigned long end)
+{
+}
+
+static inline void kernel_collapse_leaf_changed(unsigned long addr,
+						unsigned long size, ptval_t leaf)
 {
 }
 

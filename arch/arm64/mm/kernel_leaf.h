@@ -5,7 +5,8 @@
  *
  * Lock order, outermost first:
  *
- *	mem_hotplug_lock (read)
+ *	mem_hotplug_lock		collapse: read; memory comes or goes, and is
+ *					split for that: write
  *	  kernel_collapse_mutex		one collapse at a time
  *	    kernel_leaf_resize_lock	split: read, or inside region->lock
  *					read by trylock; collapse: read, by
@@ -120,7 +121,7 @@ struct kernel_leaf_region {
 	struct mutex split_lock;
 } ____cacheline_aligned_in_smp;
 
-struct kernel_leaf_region *kernel_leaf_region(unsigned long addr);
+struct kernel_leaf_region *kernel_leaf_region(unsigned long addr) __attribute_const__;
 
 static inline unsigned long kernel_leaf_region_end(unsigned long addr,
 						   unsigned long end)
@@ -140,6 +141,9 @@ int kernel_leaf_region_enter(struct kernel_leaf_region *region);
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
 			     struct kernel_leaf_pool *pool);
+int kernel_leaf_change_reserve(unsigned long start, unsigned long end,
+			       const struct kernel_leaf_change *change,
+			       struct kernel_leaf_pool *pool);
 bool kernel_leaf_unfold(pte_t *ptep, unsigned long addr);
 void kernel_leaf_change_end(unsigned long start);
 int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr);

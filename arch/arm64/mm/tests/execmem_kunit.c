@@ -337,6 +337,7 @@ static void execmem_plain_data(struct kunit *test)
 	p = execmem_alloc_rw(EXECMEM_MODULE_DATA, PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	alias[0] = alias_of(p);
+	set_vm_flush_reset_perms(p);
 	KUNIT_EXPECT_EQ(test, 0, set_memory_ro((unsigned long)p, 1));
 	if (rodata_full)
 		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(alias[0], true));

@@ -5,7 +5,11 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
 #include <linux/set_memory.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
 
 #include "kernel_leaf_test.h"
 
@@ -231,10 +235,18 @@ static void split_half_done(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, size, leaf_size(addr));
 }
 
-/* A range across regions has all its tables before it changes anything. */
+KUNIT_DEFINE_ACTION_WRAPPER(vfree_at_exit, vfree, const void *);
+
+/*
+ * A range across regions has all its tables before it changes anything, and wants
+ * none if its pages stand alone. In vmalloc space, where such a range can be had.
+ */
 static void split_across_regions(struct kunit *test)
 {
 	unsigned long edge = ALIGN(PAGE_OFFSET + 1, KERNEL_LEAF_MAX_SIZE);
+	unsigned long size = 2 * PMD_SIZE, addr, start;
+	struct fill_ctx ctx = {};
+	void *area = NULL;
 
 	KUNIT_EXPECT_EQ(test, edge,
 			kernel_leaf_region_end(edge - PAGE_SIZE, edge + PAGE_SIZE));
@@ -247,6 +259,110 @@ static void split_across_regions(struct kunit *test)
 			    kernel_leaf_region(edge));
 	/* The end of the address space is an end like any other. */
 	KUNIT_EXPECT_EQ(test, 0UL, kernel_leaf_region_end(-PAGE_SIZE, 0));
+
+	if (PMD_SIZE > SZ_2M)
+		size = 2 * CONT_PTE_SIZE;
+	for (edge = ALIGN(VMALLOC_START + size, KERNEL_LEAF_MAX_SIZE);
+	     !area && edge < VMALLOC_END - size; edge += KERNEL_LEAF_MAX_SIZE)
+		area = __vmalloc_node_range(size, size / 2, edge - size / 2,
+					    edge + size / 2 + PAGE_SIZE, GFP_KERNEL,
+					    PAGE_KERNEL, VM_ALLOW_HUGE_VMAP,
+					    NUMA_NO_NODE, __builtin_return_address(0));
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, vfree_at_exit, area));
+	addr = (unsigned long)kasan_reset_tag(area);
+	start = addr + PAGE_SIZE;
+
+	ctx.addr = addr;
+	test->priv = &ctx;
+	kunit_activate_static_stub(test, kernel_leaf_pool_fill, fill_stub);
+
+	/* Each end is in a leaf. Without tables for both neither is changed. */
+	for (ctx.fail_at = 1; ctx.fail_at < 8; ctx.fail_at++) {
+		ctx.calls = 0;
+		if (!leaf_change(start, size - 2 * PAGE_SIZE, &to_ro))
+			break;
+		KUNIT_EXPECT_NE(test, (phys_addr_t)-1, hw_translate(start, true));
+	}
+	KUNIT_EXPECT_LT(test, ctx.fail_at, 8);
+	KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(start, true));
+	KUNIT_EXPECT_EQ(test, (phys_addr_t)-1,
+			hw_translate(addr + size - 2 * PAGE_SIZE, true));
+
+	/* The way back needs no table, and has none to fail for. */
+	ctx.fail_at = 1;
+	ctx.calls = 0;
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(start, size - 2 * PAGE_SIZE, &to_rw));
+	KUNIT_EXPECT_EQ(test, 0, ctx.calls);
+	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
+}
+
+/* Two pages: one that stands alone, one in a block. */
+struct change_two {
+	unsigned long alone;
+	unsigned long block;
+	int ret[2];
+	struct hrtimer timer;
+	struct completion done;
+};
+
+static void change_two(struct change_two *two)
+{
+	two->ret[0] = leaf_change(two->alone, PAGE_SIZE, &to_rw);
+	two->ret[1] = leaf_change(two->block, PAGE_SIZE, &to_ro);
+}
+
+static enum hrtimer_restart change_two_timer(struct hrtimer *timer)
+{
+	struct change_two *two = container_of(timer, struct change_two, timer);
+
+	change_two(two);
+	complete(&two->done);
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * An interrupt, hard or soft, changes nothing and says so. A task with interrupts
+ * off is served. Under lockdep neither makes it complain.
+ */
+static void split_in_an_interrupt(struct kunit *test)
+{
+	static const enum hrtimer_mode modes[] = {
+		HRTIMER_MODE_REL_SOFT, HRTIMER_MODE_REL_HARD,
+	};
+	struct change_two two = {
+		.alone = leaf_pages_get(test, 0, PMD_SIZE)->addr,
+	};
+	unsigned long flags, size;
+
+	KUNIT_ASSERT_EQ(test, 0, leaf_change(two.alone, PAGE_SIZE, &to_ro));
+	two.block = leaf_pages_get(test, 0, PMD_SIZE)->addr;
+	size = leaf_size(two.block);
+
+	for (int i = 0; i < ARRAY_SIZE(modes); i++) {
+		init_completion(&two.done);
+		hrtimer_setup_on_stack(&two.timer, change_two_timer,
+				       CLOCK_MONOTONIC, modes[i]);
+		hrtimer_start(&two.timer, ns_to_ktime(NSEC_PER_MSEC), modes[i]);
+		wait_for_completion(&two.done);
+		hrtimer_cancel(&two.timer);
+		destroy_hrtimer_on_stack(&two.timer);
+
+		KUNIT_EXPECT_EQ(test, -EBUSY, two.ret[0]);
+		KUNIT_EXPECT_EQ(test, -EBUSY, two.ret[1]);
+		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(two.alone, true));
+		KUNIT_EXPECT_EQ(test, size, leaf_size(two.block));
+	}
+
+	local_irq_save(flags);
+	change_two(&two);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, 0, two.ret[0]);
+	KUNIT_EXPECT_EQ(test, 0, two.ret[1]);
+	KUNIT_EXPECT_EQ(test, __pa(two.alone), hw_translate(two.alone, true));
+	KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(two.block, true));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(two.block, PAGE_SIZE, &to_rw));
 }
 
 static struct kunit_case split_cases[] = {
@@ -259,6 +375,7 @@ static struct kunit_case split_cases[] = {
 	KUNIT_CASE(split_alloc_failure),
 	KUNIT_CASE(split_half_done),
 	KUNIT_CASE(split_across_regions),
+	KUNIT_CASE(split_in_an_interrupt),
 	{}
 };
 
