@@ -19,7 +19,7 @@ body() { # NAME
 	files=$(grep -rlwE "$1" "$TREE"/arch/arm64/{mm,kernel,net,include/asm} "$TREE"/mm/vmalloc.c --include=*.[chS])
 	[ -n "$files" ] || return
 	# shellcheck disable=SC2086
-	awk -v name="$1" '
+	awk -v name="($1)" '
 		FNR == 1 { inside = 0 }
 		!inside && ($0 ~ "^[A-Za-z].*[ *]" name "\\(" || $0 ~ "^" name "\\(" || $0 ~ "^SYM_[A-Z_]*START\\(" name "\\)" || $0 ~ "^\\.macro[ \t]+" name ",") { inside = 1; text = "" }
 		inside { sub("//.*", ""); text = text " " $0 }
@@ -36,7 +36,7 @@ names() {
 		while IFS= read -r line; do
 			f=${line%%()*} what=${line#*: }
 			body "$f" | grep -qE -e "$what" || missing="$missing; $name: $f() has no $what"
-		done < <(sed -n 's/^(\* in \([a-z_0-9]*(): .*\) \*)$/\1/p' "$test")
+		done < <(sed -n 's/^(\* in \([a-z_0-9|]*(): .*\) \*)$/\1/p' "$test")
 		grep -qw -- "litmus: $name" "$proof" || missing="$missing; $name is not in the proof"
 	done
 	while read -r name; do

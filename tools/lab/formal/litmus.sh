@@ -5,7 +5,7 @@
 #
 #	(* without A: NOP *)			what is there instead; herd7 must say Sometimes
 #	(* without A: NOP; Never: REASON *)	herd7 still says Never, for this reason
-#	(* in FUNCTION(): PATTERN *)		what it is about, in the kernel's code (check.d/61-herd.sh looks; no braces)
+#	(* in FUNCTION(): PATTERN *)		what it is about, in the kernel's code (check.d/61-herd.sh looks; no braces; ONE|OTHER())
 #	(* requires-BBM: REASON *)		Arm's model asks for break-before-make in what stands, and that is right
 #
 # (*AB*) is taken out with A and with B; in C, `nothing` is no statement. So the weaker tests can't drift apart from the test.
