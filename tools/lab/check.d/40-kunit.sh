@@ -47,7 +47,7 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
 	# than the machine has, and execmem's blocks are contiguous groups.
 	pud='vmalloc_walk_(block_pud|replace_pud)' realm=deposit_shared skip=$realm
 	[ "$flavour" != lab ] || skip="$realm|$pud"
-	[[ $flavour != *-*k && $flavour != kunit-36 ]] || skip="$realm|split_half_done|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
+	[[ $flavour != *-*k && $flavour != kunit-36 ]] || skip="$realm|split_half_done|late_kfence|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# A group of 64K's blocks is 16G.
 	[[ $flavour != *-64k ]] || skip="$skip|excluded_by_change_of_block"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
