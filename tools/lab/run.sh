@@ -63,7 +63,7 @@ shift $((OPTIND - 1))
 image=$1 initrd=$2
 
 number -c "$cpus" 1 8
-number -M "$mib" 256 1048576
+number -M "$mib" 128 1048576
 number -t "$limit" 1 86400
 [ -r "$image" ] || die "$image: no such Image; build the kernel first"
 case $machine in

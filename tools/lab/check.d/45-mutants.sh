@@ -93,7 +93,9 @@ mutant realm-left-in-blocks boot_served mm/mmu.c 's/\t\tlinear_map_split_early\(
 mutant exec-no-collapse execmem_write_and_restore mm/init.c 's/\treturn kernel_collapse_vmap\(start, start \+ get_vm_area_size\(vm\)\);/\treturn start ? 0 : 1;/'
 mutant exec-alias-writable execmem_write_and_restore mm/pageattr.c 's/(int execmem_arch_make_rw\(unsigned long addr, int numpages\)\n\{\n)/$1\tif (!set_memory_nx(addr, numpages))\n\t\treturn set_memory_rw(addr, numpages);\n/'
 mutant exec-programs-near execmem_one_leaf mm/init.c 's/\t\tfar_start = max3/\t\tfar_start += 0 * max3/'
+mutant exec-unfrozen execmem_frozen ../../mm/execmem.c 's/queue_delayed_work\(system_freezable_wq, &execmem_cache_free_work, 0\)/queue_delayed_work(system_percpu_wq, \&execmem_cache_free_work, 0)/'
 mutant data-is-reset execmem_plain_data ../../mm/execmem.c 's/\tif \(type != EXECMEM_MODULE_DATA\)\n\t\tvm_flags/\tvm_flags/'
+mutant data-is-never-reset execmem_plain_data ../../mm/vmalloc.c 's/\tset_area_direct_map\(area, (true|false)\);\n//g'
 mutant exec-no-guard execmem_areas ../../mm/execmem.c 's/\tif \(range->flags & EXECMEM_ADJACENT_BLOCKS\)\n//'
 # Where a block has a table of its own.
 [ "$flavour" != kunit ] || {

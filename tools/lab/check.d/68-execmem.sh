@@ -4,8 +4,8 @@
 # maps it, what loading it costs, and what is left when allocations fail.
 #
 #	TREES='base ours'          text and loads against the unmodified base, in the same run
-#	EXECMEM='text loads'       some of: sees text churn, and against the base: text loads; and, which take long: bpf (all of test_bpf
-#	                           in the churn), fault (every allocation fails), configs (kernels in which text is special; clang
+#	EXECMEM='text loads'       some of: sees text churn small, and against the base: text loads small; and, which take long: random
+#	                           (the first module's address in 20 boots), bpf (all of test_bpf in the churn), fault (every allocation fails), configs (kernels in which text is special; clang
 #	                           must be there) or one of them: kasan kasan-sw kasan-hw clang
 #	EXECMEM_FAULT=debug        the kernel for fault: this one has KASAN and lockdep
 set -u
@@ -16,9 +16,9 @@ set -u
 
 # shellcheck disable=SC2034 # die says it
 me=execmem
-all='sees text churn loads bpf fault configs kasan kasan-sw kasan-hw clang'
+all='sees text churn small loads random bpf fault configs kasan kasan-sw kasan-hw clang'
 # Without the base there is nothing to say what loading should cost.
-trees=${TREES:-ours} default='sees text churn'
+trees=${TREES:-ours} default='sees text churn small'
 [ -z "${EXECMEM-}" ] || trees=${TREES:-base ours}
 with_base() { [[ " $trees " = *' base '* ]]; }
 ! with_base || default+=' loads'
@@ -33,7 +33,7 @@ field() { grep -m 1 -E "$2" "$1" | grep -oE "(^| )$3=[0-9]+" | head -n 1 | cut -
 
 declare -A images initrds
 for tree in base linux; do
-	[ $tree = linux ] || { with_base && [[ $EXECMEM =~ text|loads ]]; } || continue
+	[ $tree = linux ] || { with_base && [[ $EXECMEM =~ text|loads|small|random ]]; } || continue
 	guest $tree-lab
 	images[$tree]=$image initrds[$tree]=$initrd
 done
@@ -113,6 +113,73 @@ if wanted loads; then
 		# 5 % for what BBML3 buys, 0.1 % where nothing is to change.
 		[ $machine = bbml3 ] && limit=10500 || limit=10010
 		loads base $machine && loads linux $machine && compare $machine "$limit"
+	done
+fi
+
+# What a little text costs 128 MiB: pages, memory in use, and whether there is a module with next to none. What the base takes is known
+# where it is not asked: 2 MiB for a program, pages for the rest.
+figure() { # TREE WHAT LINE NAME
+	field "$BUILD/run/execmem-$2-$1/lines" "^# lab: $3 " "$4"
+}
+no_more() { # NAME OURS LIMIT
+	if [ -n "$2" ] && [ -n "$3" ] && [ "$2" -le "$3" ]; then ok "$1"
+	else nok "$1" "${2:-no figure}, ${3:-no figure} is the limit"; fi
+}
+small() { # TREE
+	use "$1"
+	local words='lab.heal_ms=3000 nokaslr' free
+	boot "execmem-small-$1" -c 1 -M 128 -t 200 -a "lab=small $words" || return
+	boot "execmem-pages-$1" -c 1 -M 128 -t 200 -a "lab=small $words nohugevmalloc" || return
+	for free in 4400 2400; do
+		boot "execmem-scarce-$free-$1" -c 1 -M 128 -t 200 -a "lab=scarce lab.free_kib=$free $words" || return
+	done
+	boot "execmem-cycles-$1" -c 1 -t 400 -a 'lab=cycles' || return
+	note "small $1: $(sed -nE 's/^# lab: (small|cycles) //p' "$BUILD/run/execmem-"{small,pages,cycles}"-$1/lines" | tr '\n' ' ')"
+}
+# Instructions of loading and removing a module, all that works later for it included: a hundred times more against once.
+cycle() { # TREE
+	local n=()
+	use "$1"
+	for i in 1 101; do
+		n+=("$("$LAB/count.sh" -t 400 -a "lab=again lab.snapshots=0 lab.bouts=$i nokaslr quiet" "$image" "$initrd")") || return
+	done
+	echo $(((n[1] - n[0]) / 100))
+}
+if wanted small; then
+	base_kib=2200 base_pages=60
+	if with_base && small base; then
+		base_kib=$(figure base small small kib) base_pages=$(figure base pages small pages)
+	fi
+	if small linux; then
+		no_more execmem-small-kib "$(figure linux small small kib)" $((base_kib + 2560))
+		no_more execmem-small-left "$(figure linux small 'small left' left_kib)" 1024
+		no_more execmem-small-pages "$(figure linux pages small pages)" $((base_pages * 2))
+		no_more execmem-cycles-blocks "$(figure linux cycles cycles blocks)" 5
+		places=$(figure linux cycles cycles places)
+		no_more execmem-cycles-places $((100 - ${places:-0})) 50
+	fi
+	if with_base; then
+		base=$(cycle base) ours=$(cycle linux)
+		note "load and remove: ours ${ours:-?}, base ${base:-?} instructions"
+		no_more execmem-cycle "$ours" $((base * 105 / 100))
+	fi
+	# Nothing is collapsed there, so text is mapped by pages, as without BBML3.
+	for words in rodata=noalias rodata=off kernel_collapse=off execmem_cache=off; do
+		use linux
+		boot "execmem-pages-$words" -c 1 -t 200 -a "lab=small lab.cache=0 lab.heal_ms=0 $words"
+	done
+fi
+
+# The address of the first module, with KASLR.
+if wanted random; then
+	for tree in ${trees//ours/linux}; do
+		use "$tree"
+		for i in {1..20}; do
+			boot "execmem-random-$tree-$i" -t 200 -a 'lab=first lab.snapshots=0' > /dev/null
+			sed -nE 's/^# lab: first text=(0x[0-9a-f]*) .*/\1/p' "$rundir/lines"
+		done > "$BUILD/run/execmem-random-$tree"
+		note "first module, $tree: $(tr '\n' ' ' < "$BUILD/run/execmem-random-$tree")"
+		no_more "execmem-random-$tree" $((20 - $(sort -u "$BUILD/run/execmem-random-$tree" | wc -l))) 0
 	done
 fi
 

@@ -35,6 +35,7 @@ struct lab_options opt = {
 	.dimms = 2,
 	.snapshots = 1,
 	.test_bpf = 1,
+	.cache = 1,
 	.worker = "collapse",
 	.bench = "pread",
 };
@@ -66,6 +67,8 @@ static const struct {
 	{ "host", &opt.host },
 	{ "snapshots", &opt.snapshots },
 	{ "test_bpf", &opt.test_bpf },
+	{ "free_kib", &opt.free_kib },
+	{ "cache", &opt.cache },
 };
 
 static const char * const expectations[] = {
@@ -259,6 +262,11 @@ static const struct step {
 	{ "execmem", execmem_check, 5 },
 	{ "resident", resident_check, 3 },
 	{ "loads", loads_check, 1 },
+	{ "small", small_check, 1 },
+	{ "scarce", scarce_check, 1 },
+	{ "again", again_check, 1 },
+	{ "cycles", cycles_check, 1 },
+	{ "first", first_check, 1 },
 	{ "fault", fault_check, 4 },
 	{ "fuzz", fuzz_check, 1 },
 	{ "fuzzmixed", fuzz_mixed_check, 2 },

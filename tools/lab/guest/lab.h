@@ -58,6 +58,8 @@ enum lab_expect {
  * @snapshots: 0 for steps that do not judge the leaves, and need not wait for
  *	them to be counted
  * @test_bpf: 0 leaves the kernel's test_bpf out of lab=execmem
+ * @free_kib: memory that lab=scarce leaves free
+ * @cache: 0 if execmem is to have no cache of blocks
  * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
  * @unplug_refused: lab.unplug=refused, DIMMs must not go; else they must
@@ -90,6 +92,8 @@ struct lab_options {
 	unsigned int host;
 	unsigned int snapshots;
 	unsigned int test_bpf;
+	unsigned int free_kib;
+	unsigned int cache;
 	char wrong[16];
 	bool no_secretmem;
 	bool late_refused;
@@ -294,6 +298,13 @@ void resident_load(unsigned int *seed);
 void resident_run(unsigned int *seed);
 void resident_unload(unsigned int *seed);
 void loads_check(const char *name);
+
+/* small.c */
+void small_check(const char *name);
+void scarce_check(const char *name);
+void again_check(const char *name);
+void cycles_check(const char *name);
+void first_check(const char *name);
 void fault_check(const char *name);
 bool fault_set_up(void);
 

@@ -145,7 +145,7 @@ TMPDIR=$tmp/none expect 2 "set TMPDIR" -o "$tmp/out" -w 64 "$tmp/Image" "$tmp/in
 MODEL=$tmp/none expect 2 "make model builds one" -e "$tmp/Image" "$tmp/initrd"
 MODEL='' O=/dev/null/x expect 2 "choose another folder with O=" -e "$tmp/Image" "$tmp/initrd"
 expect 2 "number from 1 to 8" -c 9 "$tmp/Image" "$tmp/initrd"
-expect 2 "number from 256" -M many "$tmp/Image" "$tmp/initrd"
+expect 2 "number from 128" -M many "$tmp/Image" "$tmp/initrd"
 expect 2 "unknown option" -z "$tmp/Image" "$tmp/initrd"
 expect 2 "an IMAGE and an INITRD" "$tmp/Image"
 expect 2 "no such Image" "$tmp/none" "$tmp/initrd"
