@@ -170,16 +170,17 @@ if wanted small; then
 	done
 fi
 
-# The address of the first module, with KASLR.
+# The page of 2 MiB in which the first module is, with KASLR: of 512, 20 boots have more than 16 nearly always.
 if wanted random; then
 	for tree in ${trees//ours/linux}; do
 		use "$tree"
 		for i in {1..20}; do
-			boot "execmem-random-$tree-$i" -t 200 -a 'lab=first lab.snapshots=0' > /dev/null
+			boot "execmem-random-$tree-$i" -c 1 -t 200 -a 'lab=first lab.snapshots=0' > /dev/null
 			sed -nE 's/^# lab: first text=(0x[0-9a-f]*) .*/\1/p' "$rundir/lines"
 		done > "$BUILD/run/execmem-random-$tree"
 		note "first module, $tree: $(tr '\n' ' ' < "$BUILD/run/execmem-random-$tree")"
-		no_more "execmem-random-$tree" $((20 - $(sort -u "$BUILD/run/execmem-random-$tree" | wc -l))) 0
+		places=$(while read -r at; do echo $((at & 0x1fffff)); done < "$BUILD/run/execmem-random-$tree" | sort -u | wc -l)
+		no_more "execmem-random-$tree" $((20 - places)) 4
 	done
 fi
 
