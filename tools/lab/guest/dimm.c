@@ -144,7 +144,7 @@ static bool set_state(uint64_t phys, const char *state)
  */
 static const char *one_block(uint64_t whole)
 {
-	uint64_t at = dimm_at(0) + opt.hot_mib * MIB / 2;
+	uint64_t at = dimm_at(0) + opt.hot_mib * MIB / 2, split;
 
 	if (!write_file(ORDER, "veto 1") || set_state(at, "offline"))
 		return "a veto did not keep a block online";
@@ -154,9 +154,12 @@ static const char *one_block(uint64_t whole)
 		return "what was split for a block that stayed did not heal";
 	if (!set_state(at, "offline"))
 		return "a block did not go offline";
-	/* Long enough for the worker to have been there. */
+	split = count_leaves("offline", 0);
+	/* A neighbour has the worker look at all of them. */
+	if (!order("shatter", dimm_at(0), block_size) || !leaves_heal(split))
+		return "a block beside one that is offline did not heal";
 	sleep_ms(2000);
-	if (count_leaves("offline", 0) <= whole)
+	if (count_leaves("beside", 0) <= whole)
 		return "a leaf reaches across the edge of what is offline";
 	if (!opt.host) {
 		if (!order("remove", at, block_size))
