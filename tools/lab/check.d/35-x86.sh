@@ -42,7 +42,7 @@ says() { # NAME PATTERN: the kernel does
 
 # Pages that the first module and the first probe take where vmalloc() has no large pages, so that there are no blocks: of the base
 # when this was written; with the base beside it, as many as it takes.
-FIRST=${X86_FIRST:-46}
+FIRST=${X86_FIRST:-128}
 first() { # TREE
 	boot "x86-first-$1" -m x86 -c 2 -M 256 -t 300 -a 'nohugevmalloc nokaslr lab=first lab.snapshots=0' || return
 	got[$1-first]=$(field '^# lab: first ' pages)
