@@ -10,6 +10,13 @@
 #include <linux/kernel_leaf.h>
 #include <linux/pgtable.h>
 
+/*
+ * What execmem's cache gets at a time: 2 MiB at each granule, and one leaf, a PMD
+ * block or a contiguous group.
+ */
+#define EXECMEM_BLOCK_SIZE \
+	(IS_ENABLED(CONFIG_ARM64_4K_PAGES) ? PMD_SIZE : CONT_PTE_SIZE)
+
 #ifdef CONFIG_ARM64_KERNEL_COLLAPSE
 
 DECLARE_STATIC_KEY_FALSE(kernel_collapse_key);

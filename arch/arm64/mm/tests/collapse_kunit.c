@@ -8,9 +8,12 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/kfence.h>
 #include <linux/kthread.h>
 #include <linux/set_memory.h>
 #include <linux/vmalloc.h>
+
+#include <asm/kfence.h>
 
 #include "kernel_leaf_test.h"
 
@@ -661,6 +664,30 @@ static void excluded_by_pause(struct kunit *test)
 	KUNIT_EXPECT_GE(test, leaf_size(p->addr), PMD_SIZE);
 }
 
+#ifdef CONFIG_KFENCE
+/* A KFENCE pool that comes late leaves in pages no more than itself. */
+static void late_kfence(struct kunit *test)
+{
+	const unsigned int order = get_order(KFENCE_POOL_SIZE);
+	struct leaf_pages *p;
+
+	if (__kfence_pool || order > MAX_PAGE_ORDER ||
+	    leaf_max_size() <= CONT_PMD_SIZE)
+		kunit_skip(test, "there is a pool, or no leaf above a group of blocks");
+
+	p = leaf_pages_get(test, order, leaf_max_size());
+	__kfence_pool = (char *)p->addr;
+	KUNIT_EXPECT_TRUE(test, arch_kfence_init_pool());
+	kernel_collapse_flush();
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, leaf_size(p->addr));
+	KUNIT_EXPECT_EQ(test, CONT_PMD_SIZE, leaf_size(p->addr ^ CONT_PMD_SIZE));
+	__kfence_pool = NULL;
+
+	collapse_now(test, p->addr, 1);
+	KUNIT_EXPECT_EQ(test, leaf_max_size(), leaf_size(p->addr));
+}
+#endif
+
 struct halves {
 	unsigned long addr;
 	unsigned long size;
@@ -1163,6 +1190,9 @@ static struct kunit_case collapse_cases[] = {
 	KUNIT_CASE(excluded_by_change_of_block),
 	KUNIT_CASE(excluded_by_ptdump),
 	KUNIT_CASE(excluded_by_pause),
+#ifdef CONFIG_KFENCE
+	KUNIT_CASE(late_kfence),
+#endif
 	KUNIT_CASE_SLOW(two_halves_and_a_collapse),
 	KUNIT_CASE(grace_period),
 	KUNIT_CASE(deposit),

@@ -11,6 +11,7 @@
 #include <linux/mmu_context.h>
 #include <linux/set_memory.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include <asm/insn.h>
 
@@ -107,6 +108,7 @@ static void execmem_one_leaf(struct kunit *test)
 {
 	__le32 *m = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
 	__le32 *p = get(test, EXECMEM_BPF, PAGE_SIZE, false);
+	void *k = get(test, EXECMEM_KPROBES, PAGE_SIZE, false);
 
 	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)p));
 	KUNIT_EXPECT_EQ(test, EXECMEM_BLOCK_SIZE, leaf_size((unsigned long)m));
@@ -120,6 +122,9 @@ static void execmem_one_leaf(struct kunit *test)
 
 	/* A program must not take what modules can reach by a branch. */
 	KUNIT_EXPECT_NE(test, ALIGN_DOWN((unsigned long)p, EXECMEM_BLOCK_SIZE),
+			ALIGN_DOWN((unsigned long)m, EXECMEM_BLOCK_SIZE));
+	/* A probe takes a page of a block that is there. */
+	KUNIT_EXPECT_EQ(test, ALIGN_DOWN((unsigned long)k, EXECMEM_BLOCK_SIZE),
 			ALIGN_DOWN((unsigned long)m, EXECMEM_BLOCK_SIZE));
 }
 
@@ -315,6 +320,39 @@ static void execmem_free_block(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, soon(is_no_area, (unsigned long)p));
 }
 
+static bool is_brk(unsigned long addr)
+{
+	return le32_to_cpu(READ_ONCE(*(__le32 *)addr)) == AARCH64_BREAK_FAULT;
+}
+
+/*
+ * While hibernation copies memory nothing is changed, whoever frees what; what is
+ * freed then is made ready later.
+ */
+static void execmem_frozen(struct kunit *test)
+{
+#ifdef CONFIG_FREEZER
+	void *keep = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
+	u32 *p = execmem_alloc_rw(EXECMEM_MODULE_TEXT, PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	*p = 42;
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)keep));
+
+	freeze_workqueues_begin();
+	execmem_free(p);
+	msleep(50);
+	KUNIT_EXPECT_EQ(test, 42, *p);
+	KUNIT_EXPECT_TRUE(test, is_block((unsigned long)keep));
+	thaw_workqueues();
+
+	KUNIT_EXPECT_TRUE(test, soon(is_brk, (unsigned long)p));
+#else
+	kunit_skip(test, "nothing is ever frozen here");
+#endif
+}
+
 /* vfree() of data that nobody made read-only does not touch its alias. */
 static void execmem_plain_data(struct kunit *test)
 {
@@ -364,6 +402,7 @@ static struct kunit_case execmem_cases[] = {
 	KUNIT_CASE_SLOW(execmem_collapse_later),
 	KUNIT_CASE_SLOW(execmem_no_memory),
 	KUNIT_CASE_SLOW(execmem_free_block),
+	KUNIT_CASE_SLOW(execmem_frozen),
 	KUNIT_CASE(execmem_plain_data),
 	{}
 };
