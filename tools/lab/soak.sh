@@ -83,6 +83,13 @@ list() {
 # $((last - first + 1)) jobs of two minutes; $n different ones, then the same with other seeds.
 # make soak-kernels builds what they boot.   make -s soak | parallel -j2   runs them here, two at a time;
 # make -s soak | parallel --sshlogin HOST1,HOST2 --wd /this/repository    on others; or line by line by whatever you have.
+#
+# What a plain make check leaves out, one at a time here:
+#	make check STEPS=bisect BISECT_COMMITS=all	every commit, not a third
+#	make check STEPS=mutants MUTANTS=all		every mutant, not one of each kind
+#	make check STEPS=matrix MATRIX_CORNERS=1	16K and 64K pages
+#	make check STEPS='matrix audit execmem x86 dimm' TREES='base ours'	the unmodified base beside ours
+#	make check STEPS=dimm DIMM_ROUNDS=10		ten rounds, not two
 EOT
 	for ((i = first; i <= last; i++)); do
 		echo "tools/lab/soak.sh -s $i ${all[i * step % n]}"
