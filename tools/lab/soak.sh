@@ -87,7 +87,7 @@ list() {
 # What a plain make check leaves out, one at a time here:
 #	make check STEPS=bisect BISECT_COMMITS=all	every commit, not a third
 #	make check STEPS=mutants MUTANTS=all		every mutant, not one of each kind
-#	make check STEPS=matrix MATRIX_CORNERS=1	16K and 64K pages
+#	make check STEPS=matrix MATRIX_CORNERS=ours	16K and 64K pages
 #	make check STEPS='matrix audit execmem x86 dimm' TREES='base ours'	the unmodified base beside ours
 #	make check STEPS=dimm DIMM_ROUNDS=10		ten rounds, not two
 EOT
