@@ -175,7 +175,7 @@ if wanted random; then
 	for tree in ${trees//ours/linux}; do
 		use "$tree"
 		for i in {1..20}; do
-			boot "execmem-random-$tree-$i" -c 1 -t 200 -a 'lab=first lab.snapshots=0' > /dev/null
+			boot "execmem-random-$tree-$i" -c 1 -t 200 -a 'lab=address lab.snapshots=0' > /dev/null
 			sed -nE 's/^# lab: first text=(0x[0-9a-f]*) .*/\1/p' "$rundir/lines"
 		done > "$BUILD/run/execmem-random-$tree"
 		note "first module, $tree: $(tr '\n' ' ' < "$BUILD/run/execmem-random-$tree")"

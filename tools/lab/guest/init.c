@@ -266,7 +266,7 @@ static const struct step {
 	{ "scarce", scarce_check, 1 },
 	{ "again", again_check, 1 },
 	{ "cycles", cycles_check, 1 },
-	{ "first", first_check, 1 },
+	{ "address", address_check, 1 },
 	{ "fault", fault_check, 4 },
 	{ "fuzz", fuzz_check, 1 },
 	{ "fuzzmixed", fuzz_mixed_check, 2 },

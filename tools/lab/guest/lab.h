@@ -304,7 +304,7 @@ void small_check(const char *name);
 void scarce_check(const char *name);
 void again_check(const char *name);
 void cycles_check(const char *name);
-void first_check(const char *name);
+void address_check(const char *name);
 void fault_check(const char *name);
 bool fault_set_up(void);
 

@@ -295,9 +295,9 @@ static void first_worker(unsigned int *seed)
 }
 
 /*
- * first_check() - the result @name: where the first module of this boot is
+ * address_check() - the result @name: where the first module of this boot is
  */
-void first_check(const char *name)
+void address_check(const char *name)
 {
 	if (run_child(first_worker, 1, 0))
 		ktap_ok(name);
