@@ -42,6 +42,15 @@ static void *get(struct kunit *test, enum execmem_type type, size_t size, bool r
 	return p;
 }
 
+/*
+ * A block of which nobody else has a part, nor had one that a work still has to
+ * free: what takes two blocks does not fit into what other cases have left.
+ */
+static void *own_block(struct kunit *test, bool rw)
+{
+	return get(test, EXECMEM_MODULE_TEXT, 2 * EXECMEM_BLOCK_SIZE, rw);
+}
+
 #define ROX_BITS	(PTE_RDONLY | PTE_WRITE | PTE_PXN)
 
 static bool is_rox(unsigned long addr)
@@ -225,8 +234,7 @@ static void execmem_runs(struct kunit *test)
  */
 static void execmem_half_a_block(struct kunit *test)
 {
-	unsigned long p = (unsigned long)get(test, EXECMEM_MODULE_TEXT,
-					     EXECMEM_BLOCK_SIZE, true);
+	unsigned long p = (unsigned long)own_block(test, true);
 	pud_t *pudp = pud_offset(p4d_offset(pgd_offset_k(p), p), p);
 	pmd_t *pmdp = pmd_offset(pudp, p);
 
@@ -268,36 +276,36 @@ static int no_tables(struct kernel_leaf_pool *pool, unsigned int nr)
 	return -ENOMEM;
 }
 
-/* Without memory for the split there is an error, and with it all goes on. */
+/*
+ * Without memory for the split there is an error, and with it all goes on.
+ */
 static void execmem_no_memory(struct kunit *test)
 {
-	void *keep = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, false);
-	unsigned long block = ALIGN_DOWN((unsigned long)keep, EXECMEM_BLOCK_SIZE);
-	void *p;
+	unsigned long addr = (unsigned long)own_block(test, false);
 
-	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)keep));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, addr));
 	if (EXECMEM_BLOCK_SIZE == CONT_PTE_SIZE)
 		kunit_skip(test, "a block is unfolded without memory");
 
 	/* A table that was kept would be as good as memory. */
-	kernel_collapse_forget_vmap(block, block + EXECMEM_BLOCK_SIZE);
+	kernel_collapse_forget_vmap(addr, addr + EXECMEM_BLOCK_SIZE);
 
 	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
-	p = execmem_alloc_rw(EXECMEM_MODULE_TEXT, PAGE_SIZE);
+	KUNIT_EXPECT_NE(test, 0, execmem_arch_make_rw(addr, 1));
 	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
-	KUNIT_EXPECT_NULL(test, p);
-	KUNIT_EXPECT_TRUE(test, is_rox((unsigned long)keep));
+	KUNIT_EXPECT_TRUE(test, is_rox(addr));
+	KUNIT_EXPECT_TRUE(test, is_block(addr));
 
-	p = get(test, EXECMEM_MODULE_TEXT, PAGE_SIZE, true);
-	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)p));
-	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
-	KUNIT_EXPECT_TRUE(test, soon(is_block, (unsigned long)p));
+	KUNIT_EXPECT_EQ(test, 0, execmem_arch_make_rw(addr, 1));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx(addr));
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox((void *)addr, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, soon(is_block, addr));
 
 	/* Now there is a table for whoever writes to the block again. */
 	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
-	KUNIT_EXPECT_EQ(test, 0, execmem_arch_make_rw((unsigned long)p, 1));
-	KUNIT_EXPECT_TRUE(test, is_rw_nx((unsigned long)p));
-	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox(p, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, execmem_arch_make_rw(addr, 1));
+	KUNIT_EXPECT_TRUE(test, is_rw_nx(addr));
+	KUNIT_EXPECT_EQ(test, 0, execmem_restore_rox((void *)addr, PAGE_SIZE));
 	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
 }
 
