@@ -172,6 +172,10 @@ static void power_off(void)
 	sync();
 	/* The console's thread may have lines left. */
 	sleep_ms(200);
+	/* A PC without ACPI can't, and would only stop; QEMU ends at a reset, too. */
+#ifdef __x86_64__
+	reboot(RB_AUTOBOOT);
+#endif
 	reboot(RB_POWER_OFF);
 }
 
