@@ -88,8 +88,9 @@ list() {
 #	make check STEPS=bisect BISECT_COMMITS=all	every commit, not a third
 #	make check STEPS=mutants MUTANTS=all		every mutant, not one of each kind
 #	make check STEPS=matrix MATRIX_CORNERS=ours	16K and 64K pages
-#	make check STEPS='matrix audit execmem x86 dimm' TREES='base ours'	the unmodified base beside ours
+#	make check STEPS='matrix audit execmem dimm' TREES='base ours'	the unmodified base beside ours
 #	make check STEPS=dimm DIMM_ROUNDS=10		ten rounds, not two
+#	make check STEPS=x86 X86='boots riscv'		x86_64 booted, not only riscv64 compiled
 EOT
 	for ((i = first; i <= last; i++)); do
 		echo "tools/lab/soak.sh -s $i ${all[i * step % n]}"
