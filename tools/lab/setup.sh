@@ -41,10 +41,12 @@ look() {
 	PATH=/usr/bin:$PATH python3 -c 'import git' 2> /dev/null || missing+=(python3-git)
 	qemu_ok || missing+=(qemu-system-arm)
 	if with_x86; then
-		qemu_ok "${QEMU_X86:-qemu-system-x86_64}" || missing+=(qemu-system-x86)
-		[ "$(uname -m)" = x86_64 ] || need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
-		[ "$(uname -m)" = x86_64 ] || [ -f /usr/x86_64-linux-gnu/include/stdio.h ] || missing+=(libc6-dev-amd64-cross)
 		[ "$(uname -m)" = riscv64 ] || need gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc
+		[[ ${X86-} != *boots* ]] || {
+			qemu_ok "${QEMU_X86:-qemu-system-x86_64}" || missing+=(qemu-system-x86)
+			[ "$(uname -m)" = x86_64 ] || need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
+			[ "$(uname -m)" = x86_64 ] || [ -f /usr/x86_64-linux-gnu/include/stdio.h ] || missing+=(libc6-dev-amd64-cross)
+		}
 	fi
 	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | grep .)
 }

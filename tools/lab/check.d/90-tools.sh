@@ -15,7 +15,7 @@ mkdir -p "$repo/tools"
 cp -r "$LAB" "$repo/tools/"
 rm -rf "$lab/prerequisite" # the tests have their own
 cp "$TOP/Makefile" "$repo/"
-unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS QEMU QEMU_X86 CROSS_COMPILE
+unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS QEMU QEMU_X86 X86 CROSS_COMPILE
 export O=$out
 
 # A PATH with everything but some commands, and with fakes: path NAME...
@@ -60,8 +60,8 @@ without; fake old-qemu 'echo QEMU emulator version 9.1.0'
 fails old-qemu-by-name 'version 9, not QEMU 10 or newer' run QEMU="$fake/old-qemu" "$lab/setup.sh"
 # What make check alone needs, of the same version.
 without qemu-system-x86_64; fake id 'echo 1000'
-fails no-qemu-x86 'missing: qemu-system-x86; run: sudo make setup$' run NEEDS=check STEPS=x86 "$lab/setup.sh"
-works no-qemu-x86-not-asked run NEEDS=check STEPS=tools "$lab/setup.sh"
+fails no-qemu-x86 'missing: qemu-system-x86; run: sudo make setup$' run NEEDS=check STEPS=x86 X86=boots "$lab/setup.sh"
+works no-qemu-x86-not-asked run NEEDS=check STEPS=x86 "$lab/setup.sh"
 without riscv64-linux-gnu-gcc; fake id 'echo 1000'
 [ "$(uname -m)" = riscv64 ] || fails no-riscv 'missing: gcc-riscv64-linux-gnu; run: sudo make setup$' run NEEDS=check STEPS='' "$lab/setup.sh"
 without bison flex sparse; fake id 'echo 1000'
