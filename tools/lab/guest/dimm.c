@@ -138,6 +138,22 @@ static bool set_state(uint64_t phys, const char *state)
 	return write_file(path, state);
 }
 
+/* Without a table for the split a block stays, and so does the leaf. */
+static const char *no_table(uint64_t whole)
+{
+	uint64_t at = dimm_at(0) + opt.hot_mib * MIB / 2;
+	bool gone;
+
+	if (!write_file(ORDER, "nomem 1"))
+		return "allocations can't be made to fail";
+	gone = set_state(at, "offline");
+	if (gone || errno != ENOMEM || blocks_state() != BLOCKS_ONLINE)
+		return "a block did not stay online for want of a table";
+	if (count_leaves("no-table", 0) > whole)
+		return "a split that failed has split something";
+	return NULL;
+}
+
 /*
  * One block in the middle goes offline, or almost. Its edges are leaves' edges
  * for as long as it may go, and no longer.
@@ -208,6 +224,8 @@ void dimm_check(const char *name)
 				why = "it went, which this kernel is known not to let it";
 			break;
 		}
+		if (opt.expect == EXPECT_HEAL && !r)
+			why = no_table(whole);
 		for (unsigned int i = 0; i < opt.dimms && !why; i++) {
 			if (!order("shatter", dimm_at(i), opt.hot_mib * MIB))
 				why = "its leaves can't be split";

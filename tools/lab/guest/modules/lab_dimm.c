@@ -9,6 +9,7 @@
  *				and restore it
  *	veto N			the next N attempts to take memory offline fail,
  *				after everybody else has agreed
+ *	nomem N			the next N splits that need a table get none
  */
 #include <linux/kprobes.h>
 #include <linux/memory.h>
@@ -24,7 +25,7 @@
 /* They are not for modules; a kprobe tells where they are. */
 static int (*set_invalid)(struct page *page);
 static int (*set_default)(struct page *page);
-static atomic_t vetoes;
+static atomic_t vetoes, nomem;
 
 static void *find(const char *name)
 {
@@ -38,6 +39,23 @@ static void *find(const char *name)
 
 	return addr;
 }
+
+/* Instead of kernel_leaf_pool_fill(), which an unmodified kernel has not. */
+static int __kprobes maybe_nomem(struct kprobe *kp, struct pt_regs *regs)
+{
+	if (atomic_dec_if_positive(&nomem) < 0)
+		return 0;
+	regs->regs[0] = -ENOMEM;
+	instruction_pointer_set(regs, procedure_link_pointer(regs));
+
+	return 1;
+}
+
+static struct kprobe fill = {
+	.symbol_name = "kernel_leaf_pool_fill",
+	.pre_handler = maybe_nomem,
+};
+static bool fill_probed;
 
 /* All that is free, so nobody else has it; movable, so it may be in a DIMM. */
 static int shatter(u64 start, u64 size)
@@ -87,6 +105,12 @@ static int give_order(const char *text, const struct kernel_param *kp)
 		atomic_set(&vetoes, n);
 		return 0;
 	}
+	if (sscanf(text, "nomem %u", &n) == 1) {
+		if (!fill_probed)
+			return -ENXIO;
+		atomic_set(&nomem, n);
+		return 0;
+	}
 	if (sscanf(text, "%15s %lli %lli", verb, &start, &size) != 3)
 		return -EINVAL;
 	if (!strcmp(verb, "add"))
@@ -102,7 +126,7 @@ static int give_order(const char *text, const struct kernel_param *kp)
 
 static const struct kernel_param_ops order_ops = { .set = give_order };
 module_param_cb(order, &order_ops, NULL, 0200);
-MODULE_PARM_DESC(order, "add, remove, shatter or veto");
+MODULE_PARM_DESC(order, "add, remove, shatter, veto or nomem");
 
 static int maybe_veto(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -122,6 +146,7 @@ static int __init lab_dimm_init(void)
 {
 	set_invalid = find("set_direct_map_invalid_noflush");
 	set_default = find("set_direct_map_default_noflush");
+	fill_probed = !register_kprobe(&fill);
 
 	return register_memory_notifier(&veto_nb);
 }
@@ -130,6 +155,8 @@ module_init(lab_dimm_init);
 static void __exit lab_dimm_exit(void)
 {
 	unregister_memory_notifier(&veto_nb);
+	if (fill_probed)
+		unregister_kprobe(&fill);
 }
 module_exit(lab_dimm_exit);
 
