@@ -70,7 +70,7 @@ help: ## this list
 	@echo 'KDIR=/path      take the base from this kernel tree (its HEAD), which is only read'
 	@echo 'O=/path         build there instead of build/'
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
-	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit and execmem too (ours)'
+	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit, execmem and dimm too (ours)'
 	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
 	@echo 'FORCE=1         make tree drops what patches/ does not hold'
 
