@@ -24,6 +24,8 @@ usage="usage: run.sh [options] IMAGE INITRD
   -a 'WORDS'         more words for the kernel command line, e.g. 'lab=secretmem,mixed lab.expect=heal'
   -b DISK            a raw image that the guest sees as a virtio disk, read-only
   -w MIB             an empty virtio disk of that size that the guest may write to, for swap; nothing of it is kept
+  -d DIMMS           1 to 4 DIMMs of 1 GiB, plugged in and taken out as the guest asks for it on the console (lab=dimm lab.host=1):
+                       the machine then has firmware, EFI and ACPI. EFI=FILE names another one than Debian's qemu-efi-aarch64
   -o OUTDIR          where console.log goes (default: a new folder in \$TMPDIR)
   -i                 instruction counting: one CPU (under the model those of -c), the same numbers each time, idle time costs nothing
   -f                 allocations are made to fail: what the kernel reports of that is no failure of the run
@@ -34,8 +36,8 @@ exit status: 0 pass, 1 fail, 2 could not run"
 die() { echo "run.sh: $*" >&2; exit 2; }
 number() { [[ $2 =~ ^[0-9]+$ && $2 -ge $3 && $2 -le $4 ]] || die "$1 $2: a number from $3 to $4 is expected"; }
 
-machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' swap='' audit='' mte=''
-while getopts :m:c:M:t:a:o:x:b:w:ReATfisqh flag; do
+machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' swap='' audit='' mte='' dimms=''
+while getopts :m:c:M:t:a:o:x:b:w:d:ReATfisqh flag; do
 	case $flag in
 	m) machine=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -46,6 +48,7 @@ while getopts :m:c:M:t:a:o:x:b:w:ReATfisqh flag; do
 	x) model_words=$OPTARG ;;
 	b) disk=$OPTARG ;;
 	w) swap=$OPTARG ;;
+	d) dimms=$OPTARG ;;
 	R) realm=1 model=1 ;;
 	e) model=1 ;;
 	A) audit=1 model=1 ;;
@@ -93,6 +96,13 @@ mixed | reverse | late)
 	;;
 *) die "-m $machine: bbml3, nobbml3, mixed, reverse, late or x86 is expected" ;;
 esac
+efi=${EFI:-/usr/share/qemu-efi-aarch64/QEMU_EFI.fd}
+if [ "$dimms" ]; then
+	number -d "$dimms" 1 4
+	[ -z "$model$icount$shell" ] && [ "$machine" != x86 ] || die "-d: with -m bbml3 or nobbml3 alone, and without -R, -e, -A, -i and -s"
+	[ "$mib" -le 16384 ] || die "-d: -M $mib: 16384 MiB at most"
+	[ -r "$efi" ] || die "$efi: no such firmware; install qemu-efi-aarch64, or name another by EFI="
+fi
 # What these are: model/README.md. With rodata=off the kernel's text is writable, as asked for.
 allow=tagged,early
 [[ " $words " != *" rodata=off "* ]] || allow+=,wx
@@ -172,7 +182,7 @@ large_memory() {
 board=virt,gic-version=3,its=on${mte:+,mte=on}
 console="ttyAMA0 earlycon"
 [ "$machine" != x86 ] || board=q35 console="ttyS0 earlycon=uart8250,io,0x3f8"
-args=(-nic none -display none -no-reboot -cpu "$cpu" -m "$mib" -initrd "$initrd")
+args=(-nic none -display none -no-reboot -cpu "$cpu" -initrd "$initrd")
 if [ "$model" ]; then
 	if [ -z "${MODEL-}" ]; then
 		lab=$(cd "$(dirname "$0")" && pwd)
@@ -202,6 +212,12 @@ if [ "$swap" ]; then # without a name once QEMU has it
 		die "${TMPDIR:-/tmp}: can't be written; set TMPDIR"
 	args+=(-drive "if=none,id=swap,format=raw,file=/proc/self/fd/$swapfd" -device "virtio-blk-pci,drive=swap,disable-legacy=on")
 fi
+memory=$mib
+if [ "$dimms" ]; then # addresses enough for DIMMs at 68 GiB, whose struct pages need tables of their own
+	memory+=M,slots=$dimms,maxmem=96G
+	args+=(-bios "$efi")
+	for ((i = 0; i < dimms; i++)); do args+=(-object "memory-backend-ram,id=ram$i,size=1G"); done
+fi
 append="console=$console panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then
 	[ "$model" ] || cpus=1
@@ -210,15 +226,28 @@ if [ "$icount" ]; then
 	args+=(-icount "shift=0,sleep=off" -seed 1 -rtc "clock=vm,base=2026-01-01")
 fi
 [ "$shell" ] && append+=" lab=shell"
-args+=(-M "$board" -smp "$cpus" -append "$append")
+args+=(-M "$board" -smp "$cpus" -m "$memory" -append "$append")
 
 rm -f "$log" "$outdir/lines"
 if [ "$shell" ]; then
 	"$qemu" "${args[@]}" -chardev stdio,id=tty,mux=on,signal=off,logfile="$log" -serial chardev:tty -mon tty
+	status=$?
+elif [ "$dimms" ]; then
+	# From the console to the monitor, each line as it comes.
+	rm -f "$outdir/monitor" && mkfifo "$outdir/monitor" && exec {monitor}<> "$outdir/monitor" || die "$outdir/monitor: can't be made"
+	tail --pid=$$ -s 0.1 -n +1 -F "$log" 2> /dev/null > >(sed -unE '
+		s/.*# lab: host plug ([0-9]) at (0x[0-9a-f]+).*/device_add pc-dimm,id=dimm\1,memdev=ram\1,addr=\2/p
+		s/.*# lab: host unplug ([0-9]).*/device_del dimm\1/p' >&"$monitor") &
+	watcher=$!
+	timeout -k 5 "$limit" "$qemu" "${args[@]}" -monitor stdio -serial "file:$log" <&"$monitor" > "$outdir/qemu.log" 2>&1
+	status=$?
+	kill "$watcher"
+	wait "$watcher" 2> /dev/null
+	rm "$outdir/monitor"
 else
 	timeout -k 5 "$limit" "$qemu" "${args[@]}" -monitor none -serial "file:$log" < /dev/null > "$outdir/qemu.log" 2>&1
+	status=$?
 fi
-status=$?
 
 [ -f "$log" ] || die "QEMU did not start: $(head -n 1 "$outdir/qemu.log" 2>/dev/null)"
 # The console without time stamps.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time. The other architectures
-# of the step x86 are for make check alone: NEEDS=check.
+# of the step x86 are for make check alone: NEEDS=check. So is the firmware for DIMMs, where DIMM=efi asks for them.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -22,6 +22,9 @@ is_qemu() { [[ $1 = qemu-system-* ]]; }
 
 # The step x86 is to be run.
 with_x86() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" x86 "* ]]; }
+
+# Firmware, for DIMMs.
+with_efi() { [ "${NEEDS-}" = check ] && [ "${DIMM-}" = efi ]; }
 
 look() {
 	missing=()
@@ -48,12 +51,14 @@ look() {
 			[ "$(uname -m)" = x86_64 ] || [ -f /usr/x86_64-linux-gnu/include/stdio.h ] || missing+=(libc6-dev-amd64-cross)
 		}
 	fi
+	! with_efi || [ -r "${EFI:-/usr/share/qemu-efi-aarch64/QEMU_EFI.fd}" ] || missing+=(qemu-efi-aarch64)
 	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | grep .)
 }
 
 look
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
+[ -z "${EFI-}" ] || [ -r "$EFI" ] || ! with_efi || die "EFI=$EFI: no such file; leave EFI unset to have Debian's firmware installed"
 have=$(qemu_major)
 [ -z "${QEMU-}" ] || qemu_ok || die "QEMU=$QEMU is ${have:+version $have, }not QEMU $QEMU_MIN or newer; leave QEMU unset to have one installed"
 [ "${missing[*]}" != qemu-system-arm ] || [ -z "$have" ] || what="QEMU is version $have, $QEMU_MIN or newer is needed"

@@ -15,7 +15,7 @@ mkdir -p "$repo/tools"
 cp -r "$LAB" "$repo/tools/"
 rm -rf "$lab/prerequisite" # the tests have their own
 cp "$TOP/Makefile" "$repo/"
-unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS QEMU QEMU_X86 X86 CROSS_COMPILE
+unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS DIMM EFI QEMU QEMU_X86 X86 CROSS_COMPILE
 export O=$out
 
 # A PATH with everything but some commands, and with fakes: path NAME...
@@ -62,6 +62,9 @@ fails old-qemu-by-name 'version 9, not QEMU 10 or newer' run QEMU="$fake/old-qem
 without qemu-system-x86_64; fake id 'echo 1000'
 fails no-qemu-x86 'missing: qemu-system-x86; run: sudo make setup$' run NEEDS=check STEPS=x86 X86=boots "$lab/setup.sh"
 works no-qemu-x86-not-asked run NEEDS=check STEPS=x86 "$lab/setup.sh"
+without; fake id 'echo 1000'
+fails no-efi 'none: no such file; leave EFI unset' run NEEDS=check DIMM=efi EFI="$TMP/none" "$lab/setup.sh"
+works no-efi-not-asked run NEEDS=check STEPS=dimm EFI="$TMP/none" "$lab/setup.sh"
 without riscv64-linux-gnu-gcc; fake id 'echo 1000'
 [ "$(uname -m)" = riscv64 ] || fails no-riscv 'missing: gcc-riscv64-linux-gnu; run: sudo make setup$' run NEEDS=check STEPS='' "$lab/setup.sh"
 without bison flex sparse; fake id 'echo 1000'

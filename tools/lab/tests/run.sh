@@ -107,6 +107,7 @@ starts "-kernel $tmp/Image -smp 4" "$none midr=" -m nobbml3
 starts "-icount -smp 1 nokaslr" "$none" -i
 starts "virtio-blk-pci file=$tmp/disk" "el2. ivshmem iommu_platform" -b "$tmp/disk"
 starts "virtio-blk-pci format=raw,file=/proc/self/fd/" "el2. ivshmem readonly" -w 64
+EFI=$tmp/disk starts "-bios -m 2048M,slots=2,maxmem=96G id=ram1,size=1G -monitor stdio" "el2. ram2" -d 2
 starts "-kernel $tmp/model.bin file=$tmp/Image,addr=0x44000000 virtualization=on el2.image=0x44000000 -smp 4" "midr= el2.nobbml3 el2.realm ivshmem" -e
 starts "el2.nobbml3=0-3" "el2.realm maxcpus" -e -m nobbml3
 starts "el2.nobbml3=2 -smp 3" "el2.realm maxcpus" -m mixed -c 3
@@ -140,6 +141,10 @@ expect 2 "16384 MiB at most" -R -M 16385 "$tmp/Image" "$tmp/initrd"
 expect 2 "-b $tmp/none: no such file" -b "$tmp/none" "$tmp/Image" "$tmp/initrd"
 expect 2 "-b $tmp: no such file" -R -b "$tmp" "$tmp/Image" "$tmp/initrd"
 expect 2 "number from 1 to 16384" -w 0 "$tmp/Image" "$tmp/initrd"
+expect 2 "number from 1 to 4" -d 5 "$tmp/Image" "$tmp/initrd"
+EFI=$tmp/disk expect 2 "-d: with -m bbml3 or nobbml3 alone" -d 1 -A "$tmp/Image" "$tmp/initrd"
+EFI=$tmp/disk expect 2 "-d: -M 20000" -d 1 -M 20000 "$tmp/Image" "$tmp/initrd"
+EFI=$tmp/none expect 2 "install qemu-efi-aarch64" -d 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "-w: not with -b or -R" -R -w 64 "$tmp/Image" "$tmp/initrd"
 TMPDIR=$tmp/none expect 2 "set TMPDIR" -o "$tmp/out" -w 64 "$tmp/Image" "$tmp/initrd"
 MODEL=$tmp/none expect 2 "make model builds one" -e "$tmp/Image" "$tmp/initrd"
