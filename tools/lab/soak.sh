@@ -91,6 +91,7 @@ list() {
 #	make check STEPS='matrix audit execmem dimm' TREES='base ours'	the unmodified base beside ours
 #	make check STEPS=dimm DIMM_ROUNDS=10		ten rounds, not two
 #	make check STEPS=x86 X86='boots riscv'		x86_64 booted, not only riscv64 compiled
+#	make check STEPS=dimm DIMM=efi			DIMMs unplugged by the host: a kernel with EFI and ACPI
 EOT
 	for ((i = first; i <= last; i++)); do
 		echo "tools/lab/soak.sh -s $i ${all[i * step % n]}"

@@ -175,7 +175,7 @@ fails series-keeps-covers '30-none/0000-cover-letter.txt is of no series .* remo
 rm -r "$repo/patches/30-none"
 works check-series-agrees run "$lab/check-series.sh"
 sed -i 's,0/1,0/3,' "$repo/patches/20-add/0000-cover-letter.txt"
-fails check-series-count '1 differences' run "$lab/check-series.sh"
+fails check-series-count '2 differences' run "$lab/check-series.sh"
 sed -i 's,0/3,0/1,' "$repo/patches/20-add/0000-cover-letter.txt"
 echo changed > "$repo/arch/arm64/mm/tests/new.c"; touch "$repo/arch/arm64/mm/extra.c"; sed -i 's/+fifty/+FIFTY/' "$first"
 fails check-series-differs '3 differences' run "$lab/check-series.sh"
