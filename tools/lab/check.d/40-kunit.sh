@@ -50,6 +50,8 @@ for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
 	[[ $flavour != *-*k && $flavour != kunit-36 ]] || skip="$realm|split_half_done|late_kfence|vmalloc_walk_(huge|block_pud|replace_pud)|execmem_(collapse_later|no_memory)"
 	# A group of 64K's blocks is 16G.
 	[[ $flavour != *-64k ]] || skip="$skip|excluded_by_change_of_block"
+	# KUnit's own kernels freeze nothing.
+	[[ $flavour != kunit* ]] || skip="$skip|execmem_frozen"
 	# 4 GiB: whole 1G leaves that are not the kernel's.
 	suites "kunit-${flavour#kunit-}" "$skip" -m bbml3 -c 4 -M 4096
 	[ "$flavour" = lab ] || exit 0
