@@ -3,7 +3,7 @@
 # Every commit of the series builds and boots, with next to no options, and with BISECT="lab min" with the lab's config as well
 # (which builds that kernel two and a half times: two commits touch headers that nearly everything includes).
 #
-#	BISECT_COMMITS=all   every commit; without it the last one of each series, and a third of the others, another third each day
+#	BISECT_COMMITS=all   every commit; without it the last one of each series
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -17,12 +17,12 @@ plain_initrd
 # A commit that changes nothing that a flavour compiles gives the Image of the one before, which has booted. Where no file that
 # it changes is one that any object depends on, nor decides what is compiled, make is not asked at all.
 declare -A booted=() at=() built=()
-n=0 part=$((10#$(date +%j) % 3)) tips=$(series_branches "$TREE" | while read -r s; do git -C "$TREE" rev-parse "$(series_tip "$s")"; done)
+n=0 tips=$(series_branches "$TREE" | while read -r s; do git -C "$TREE" rev-parse "$(series_tip "$s")"; done)
 case ${BISECT_COMMITS-} in
 '' | all) ;;
 *) nok bisect "BISECT_COMMITS=$BISECT_COMMITS: all is expected, or nothing"; exit ;;
 esac
-[ "${BISECT_COMMITS-}" ] || note "the last commit of each series, and of the others number $((part + 1)), $((part + 4)) and so on; BISECT_COMMITS=all takes all"
+[ "${BISECT_COMMITS-}" ] || note "the last commit of each series; BISECT_COMMITS=all takes all"
 
 same_inputs() { # FLAVOUR OBJDIR COMMIT: as what was built last
 	local f
@@ -38,7 +38,7 @@ same_inputs() { # FLAVOUR OBJDIR COMMIT: as what was built last
 }
 for commit in $(git -C "$TREE" rev-list --reverse base..HEAD); do
 	n=$((n + 1))
-	[ "${BISECT_COMMITS-}" ] || [ $(((n - 1) % 3)) = "$part" ] || grep -qx "$commit" <<< "$tips" || continue
+	[ "${BISECT_COMMITS-}" ] || grep -qx "$commit" <<< "$tips" || continue
 	git -C "$wt" reset -q --hard && git -C "$wt" checkout -q --detach "$commit" || { nok "bisect-$n" "git checkout $commit failed"; continue; }
 	echo "# $n: $(git -C "$wt" log -1 --format=%s)"
 	for flavour in ${BISECT:-min}; do
