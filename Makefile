@@ -7,7 +7,7 @@ B := $(abspath $(O))$(if $(KDIR),/kdir)
 
 # -j is handed on to the kernel's make as J; without it, one job more than there are CPUs.
 J = $(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(shell expr $$(nproc) + 1))
-export J O KDIR BASE_TARBALL FORCE STEPS BISECT
+export J O KDIR BASE_TARBALL FORCE SERIES STEPS BISECT
 
 kernel = $L/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
 image = $(B)/obj/$1-lab/arch/arm64/boot/Image
@@ -44,7 +44,7 @@ shell: kernel ## boot ours to a shell in the guest
 	@$(call guest,linux)
 	@$L/run.sh -s $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz
 
-tree: setup ## build/linux: the base with the series on top; build/base: the base
+tree: setup ## build/linux: the base with the series on top (SERIES=40-boot: that one and what it needs); build/base: the base
 	@$L/base.sh
 	@$L/tree.sh
 
@@ -72,6 +72,7 @@ help: ## this list
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
 	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit, execmem and dimm too (ours)'
 	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
+	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes these series and what they need alone; without it, all'
 	@echo 'FORCE=1         make tree drops what patches/ does not hold'
 
 # One kernel after the other: each uses all jobs.

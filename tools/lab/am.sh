@@ -2,10 +2,12 @@
 # Sourced after lib.sh. Applies the patches with git am in a scratch repository that borrows TREE's objects and checks out the
 # touched files only: TREE itself is untouched, and a failure leaves nothing behind but the message.
 
-am_series() { # TREE BASE DIR: prints the resulting commit
+am_series() { # TREE BASE DIR [PATCH...]: all patches, or those; prints the resulting commit
 	local tree=$1 base dir=$3 list objects n what
 	base=$(git -C "$1" rev-parse "$2") || die "$1 has no $2; run make tree"
-	mapfile -t list < <(patches)
+	shift 3
+	list=("$@")
+	[ $# -gt 0 ] || mapfile -t list < <(patches)
 	[ "${#list[@]}" -gt 0 ] || { echo "$base"; return; }
 	for what in "${list[@]}"; do
 		grep -q '^diff --git ' "$what" && grep -q '^From ' "$what" || die "${what#"$TOP/"} is not a patch; mend it, or make series"

@@ -16,7 +16,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
 export LC_ALL=C GIT_CONFIG_GLOBAL=$LAB/gitconfig GIT_CONFIG_NOSYSTEM=1
 J=${J:-$(($(nproc) + 1))}
-KDIR=${KDIR-} BASE_TARBALL=${BASE_TARBALL-} FORCE=${FORCE-}
+KDIR=${KDIR-} BASE_TARBALL=${BASE_TARBALL-} FORCE=${FORCE-} SERIES=${SERIES-}
 
 # Relative names are relative to where the user typed make.
 BUILD=${O:-$TOP/build}
@@ -128,7 +128,7 @@ format_series() {
 	done < <(series_branches "$1")
 }
 
-# Says which commits of a tree are whose, after its patches were applied: series_mark TREE BASE COMMIT
+# Says which commits of a tree are whose, after their patches were applied: series_mark TREE BASE COMMIT < names of series
 series_mark() {
 	local s all n=0
 	mapfile -t all < <(git -C "$1" rev-list --reverse "$2..$3")
@@ -136,21 +136,25 @@ series_mark() {
 	while read -r s; do
 		n=$((n + $(patches "$s" | wc -l)))
 		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${all[n - 1]}" || return
-	done < <(series_names)
+	done
 }
 
-# Two folders with patches hold the same changes; blob ids and line numbers, which depend on the base, aside.
-same_series() { # DIR DIR
-	local a b
-	a=$(normal_series "$1") && b=$(normal_series "$2") && [ "$a" = "$b" ]
+# The folders of some series hold the same changes in both places; blob ids and line numbers, which depend on the base, aside.
+same_series() { # DIR DIR SERIES...
+	local a b dirs=("$1" "$2")
+	shift 2
+	a=$(normal_series "${dirs[0]}" "$@") && b=$(normal_series "${dirs[1]}" "$@") && [ "$a" = "$b" ]
 }
 normal_patch() { sed -E '/^index [0-9a-f]+\.\.[0-9a-f]+/d; s/^@@ -[0-9,]+ \+[0-9,]+ @@.*/@@/' "$1"; }
-normal_series() {
-	local p
-	for p in "$1"/[0-9][0-9]-*/*.patch; do
-		[ -f "$p" ] || continue
-		echo "== ${p#"$1/"}"
-		normal_patch "$p"
+normal_series() { # DIR SERIES...
+	local dir=$1 s p
+	shift
+	for s; do
+		for p in "$dir/$s"/*.patch; do
+			[ -f "$p" ] || continue
+			echo "== ${p#"$dir/"}"
+			normal_patch "$p"
+		done
 	done | sha256sum
 }
 

@@ -3,8 +3,11 @@
 # Puts the series on top of the base in build/linux, and the unmodified base into build/base.
 # What was done is remembered by git in build/linux: lab.patches is a checksum of patches/, refs/lab/tree the commit it gave.
 # A tree whose patches/ did not change since is left alone, with all the work that is in it.
+# SERIES='40-boot ...' takes these and what they need, and no others; lab.series remembers which these are. Asked for another choice,
+# a tree of which nothing would be lost is made anew.
 set -u
 . "$(dirname "$0")/lib.sh"
+. "$LAB/needs.sh"
 . "$LAB/am.sh"
 
 lock_build
@@ -13,9 +16,25 @@ g() { git -C "$TREE" "$@"; }
 base=$(g rev-parse -q --verify base) || die "$TREE has no branch 'base'; run make tree"
 new=$(g rev-parse -q --verify refs/lab/base) || new=$base # base.sh leaves a new base here
 head=$(g rev-parse HEAD)
-want=$(patches | while read -r p; do echo "${p#"$TOP/"}"; cat "$p"; done | cat - <(echo "$new") | sha256sum)
+names=$(series_chosen) || exit
+mapfile -t names < <(grep . <<< "$names")
+mapfile -t list < <(patches_of < <(printf '%s\n' "${names[@]}"))
+mapfile -t was < <(tree_series "$TREE")
+g config lab.patches > /dev/null || was=("${names[@]}") # nothing was done yet
+want=$(printf '%s\n' "${list[@]}" | grep . | tree_key "$new")
 
-remember() { g config lab.patches "$want" && g update-ref refs/lab/tree HEAD; }
+remember() {
+	if [ "${SERIES:-all}" = all ]; then g config --unset-all lab.series; else g config lab.series "${names[*]}"; fi
+	g config lab.patches "$want" && g update-ref refs/lab/tree HEAD
+}
+# The tree has no commit that patches/ lacks.
+saved() { [ "$head" = "$base" ] || [ "$head" = "$(g rev-parse -q --verify refs/lab/tree)" ] || in_patches "${was[@]}"; }
+# It consists of these series, as they are in patches/.
+in_patches() { # SERIES...
+	series_order "$TREE" > /dev/null || return
+	[ -d "$TMP/series" ] || { mkdir "$TMP/series" && format_series "$TREE" "$TMP/series"; } || return
+	[ "$(cd "$TMP/series" && echo *)" = "$*" ] && same_series "$TMP/series" "$TOP/patches" "$@"
+}
 
 # A worktree that only ever holds the base.
 base_tree() {
@@ -28,10 +47,8 @@ base_tree() {
 }
 
 if [ -z "$FORCE" ] && [ "$new" = "$base" ]; then
-	if [ "$(g config lab.patches)" != "$want" ]; then # made by hand, or saved by make series: the same content will do
-		mkdir "$TMP/series" && format_series "$TREE" "$TMP/series"
-		! same_series "$TMP/series" "$TOP/patches" || remember
-	fi
+	# Made by hand, or saved by make series: the same content will do.
+	[ "$(g config lab.patches)" = "$want" ] || ! in_patches "${names[@]}" || remember
 	if [ "$(g config lab.patches)" = "$want" ]; then
 		[ "$(g rev-parse refs/lab/tree)" = "$head" ] && [ -z "$(g status --porcelain | head -n 1)" ] ||
 			note "$TREE holds work that patches/ does not (make series saves commits); it is used as it is"
@@ -41,18 +58,26 @@ if [ -z "$FORCE" ] && [ "$new" = "$base" ]; then
 fi
 
 if [ -z "$FORCE" ]; then
+	why='patches/ changed' keep=''
+	[ "${was[*]}" = "${names[*]}" ] || {
+		why="it was made of ${was[*]}" keep=", stay with make tree SERIES='${was[*]}'"
+		[ "${was[*]}" != "$(series_names | xargs)" ] || keep=', stay with make tree'
+	}
 	[ -z "$(g status --porcelain | head -n 1)" ] ||
-		die "$TREE has uncommitted changes, and patches/ changed; commit them and run make series, or drop them with FORCE=1"
-	[ "$head" = "$base" ] || [ "$head" = "$(g rev-parse -q --verify refs/lab/tree)" ] ||
-		die "$TREE has commits that patches/ does not hold; save them with make series, or drop them with FORCE=1"
+		die "$TREE has uncommitted changes, and $why; commit them and run make series$keep, or drop them with FORCE=1"
+	saved || {
+		said=$(series_order "$TREE") && said="$TREE has commits that patches/ does not hold"
+		die "$said; then save with make series$keep, or drop them with FORCE=1"
+	}
 fi
-note "applying $(patches | wc -l) patches"
-result=$(am_series "$TREE" "$new" "$TMP/am") || exit
+[ "${was[*]}" = "${names[*]}" ] || note "$TREE was made of ${was[*]}"
+note "applying ${#list[@]} patches of ${names[*]}"
+result=$(am_series "$TREE" "$new" "$TMP/am" "${list[@]}") || exit
 # Only files that differ are written, so that the next build is short.
 [ -z "$FORCE" ] || g am --abort 2>/dev/null
 g reset -q --hard "$result" && { [ -z "$FORCE" ] || g clean -qfd; } || die "$TREE can't be filled; make room"
 g update-ref refs/heads/base "$new" && g update-ref -d refs/lab/base
-series_mark "$TREE" "$new" "$result" || die "$TREE: the branches series/* can't be written; make room"
+series_mark "$TREE" "$new" "$result" < <(printf '%s\n' "${names[@]}") || die "$TREE: the branches series/* can't be written; make room"
 # Who rebases takes the branches along, and fixups to their place.
 g config rebase.updateRefs true && g config rebase.autosquash true
 remember

@@ -1,55 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# What the lab's tools do when something is wrong: one line on stderr, a non-zero exit, nothing half-written. Everything happens in
-# a copy of the repository with a kernel of four files; fakes stand in for the network, apt and QEMU.
-# The fakes' text is for their shell, not for this one.
-# shellcheck disable=SC2016,SC2115,SC2153
+# What the lab's tools do when something is wrong: one line on stderr, a non-zero exit, nothing half-written. try.sh has how.
+# shellcheck disable=SC2016
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
-scratch_tmp
 real_tree=$TREE
-
-repo=$TMP/repo lab=$TMP/repo/tools/lab out=$TMP/out
-mkdir -p "$repo/tools"
-cp -r "$LAB" "$repo/tools/"
-rm -rf "$lab/prerequisite" # the tests have their own
-cp "$TOP/Makefile" "$repo/"
-unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE STEPS NEEDS DIMM EFI QEMU QEMU_X86 X86 CROSS_COMPILE
-export O=$out
-
-# A PATH with everything but some commands, and with fakes: path NAME...
-all=$TMP/all fake=$TMP/fake
-mkdir "$all" "$fake"
-IFS=: read -ra dirs <<< "$PATH"
-for d in "${dirs[@]}"; do [ ! -d "$d" ] || find -L "$d" -maxdepth 1 -type f -perm -1 -exec ln -s -t "$all" {} + 2>/dev/null; done
-without() { rm -rf "$TMP/path" "$fake"/* && mkdir "$TMP/path" && cp -P "$all"/* "$TMP/path/" && (cd "$TMP/path" && rm -f "$@"); }
-fake() { printf '#!/bin/sh\n%s\n' "$2" > "$fake/$1" && chmod +x "$fake/$1"; }
-p=$fake:$TMP/path
-
-# fails NAME PATTERN COMMAND...: one line on stderr (progress lines begin with #), that says PATTERN; and nothing is left.
-fails() {
-	local name=$1 pattern=$2 rc lines left
-	shift 2
-	(cd "$repo" && "$@") > "$TMP/stdout" 2> "$TMP/stderr"
-	rc=$?
-	lines=$(grep -v '^#' "$TMP/stderr")
-	left=$(find "$out" "$repo" -name '.tmp.*' -o -name '.patches.*' 2>/dev/null | head -n 1)
-	if [ $rc = 0 ]; then nok "$name" "exit status 0"
-	elif [ "$(grep -c . <<< "$lines")" != 1 ]; then nok "$name" "$(grep -c . <<< "$lines") lines on stderr: $(head -n 2 <<< "$lines" | tr '\n' '|')"
-	elif ! grep -qE -e "$pattern" <<< "$lines"; then nok "$name" "it says: $lines"
-	elif [ -n "$left" ]; then nok "$name" "left behind: $left"
-	elif [ -z "${keep-}" ] && [ -e "$out/linux" ]; then nok "$name" "there is a tree now"
-	else ok "$name"; fi
-}
-# works NAME COMMAND...
-works() {
-	local name=$1
-	shift
-	if (cd "$repo" && "$@") > "$TMP/stdout" 2> "$TMP/stderr"; then ok "$name"; else nok "$name" "$(tail -n 1 "$TMP/stderr")"; fi
-}
-same() { if [ "$2" = "$3" ]; then ok "$1"; else nok "$1" "got '$2', not '$3'"; fi; }
-run() { env PATH="$p" "$@"; }
+# shellcheck source=tools/lab/try.sh
+. "$LAB/try.sh"
 
 # Set-up.
 without qemu-system-aarch64; fake id 'echo 1000'
@@ -108,11 +66,6 @@ fails herd-no-test 'usage: litmus.sh DIR' run "$lab/formal/litmus.sh"
 
 # A tarball.
 without
-kernel() { # DIR VERSION.PATCHLEVEL.SUBLEVEL
-	mkdir -p "$1/arch/arm64/mm" && touch "$1/Kbuild"
-	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\nEXTRAVERSION =\n' "${2%%.*}" "$(cut -d . -f 2 <<< "$2")" "${2##*.}" > "$1/Makefile"
-	seq 100 > "$1/arch/arm64/mm/mmu.c"
-}
 kernel "$TMP/linux-7.2.9" 7.2.9
 tar -C "$TMP" -cJf "$TMP/wrong.tar.xz" linux-7.2.9
 echo garbage > "$TMP/garbage.tar.xz"
@@ -163,9 +116,9 @@ first=$repo/patches/10-say/0001-arm64-mm-Say-fifty.patch
 same series-names "$(cd "$repo/patches" && echo */*)" '10-say/0001-arm64-mm-Say-fifty.patch 20-add/0001-arm64-mm-Add-new.patch'
 same series-copies "$(cat "$repo/arch/arm64/mm/tests/new.c")" new
 cp -r "$repo/patches" "$TMP/saved"
-cover() { printf 'Subject: [PATCH 0/1] arm64: mm: One\n\nText.\n%s\n%s\n' '--- shortlog and diffstat, by make series ---' '--- end ---'; }
+cover() { printf 'Subject: [PATCH 0/1] arm64: mm: One\nNeeds: -\n\nText.\n%s\n%s\n' '--- shortlog and diffstat, by make series ---' '--- end ---'; }
 for s in 10-say 20-add; do cover > "$repo/patches/$s/0000-cover-letter.txt"; done
-echo map > "$repo/patches/README.md"
+printf '| [%s](x) | a | | b |\n' 10-say 20-add > "$repo/patches/README.md"
 works series-again run "$lab/series.sh"
 same series-stable "$(diff -r "$TMP/saved" "$repo/patches" | xargs)" \
 	"Only in $repo/patches/10-say: 0000-cover-letter.txt Only in $repo/patches/20-add: 0000-cover-letter.txt Only in $repo/patches: README.md"
@@ -184,7 +137,7 @@ rm "$repo/arch/arm64/mm/extra.c"
 fails tree-keeps-changes 'uncommitted changes' run sh -c "echo x >> $tree/Kbuild; $lab/tree.sh"
 git -C "$tree" checkout -q Kbuild
 echo mine > "$tree/mine" && git -C "$tree" add -A && git -C "$tree" commit -qm mine
-fails tree-keeps-commits 'commits that patches/ does not hold' run "$lab/tree.sh"
+fails tree-keeps-commits '1 commits lie behind series/20-add; take them into it' run "$lab/tree.sh"
 same tree-kept "$(git -C "$tree" log -1 --format=%s)" mine
 works tree-forced run FORCE=1 "$lab/tree.sh"
 same tree-follows-patches "$(sed -n 50p "$tree/arch/arm64/mm/mmu.c")" FIFTY

@@ -1,0 +1,82 @@
+# shellcheck shell=bash disable=SC2015,SC2086,SC2094,SC2206
+# Sourced after lib.sh: what a series needs. That stands in the head of its cover letter, and there alone: `Needs: 10-fixes 30-split`,
+# or `Needs: -`. patches/README.md shows it in a column, which make series writes. A head with `Send: no` is of a series that is
+# not for sending.
+
+letter() { echo "$TOP/patches/$1/0000-cover-letter.txt"; } # SERIES
+
+# A field of a letter's head; fails where it has none: head_field FILE FIELD
+head_field() { awk -v field="$2:" '/^$/ { exit } $1 == field { sub(/^[^:]*:[ \t]*/, ""); print; found = 1; exit } END { exit !found }' "$1" 2>/dev/null; }
+
+series_needs() { # SERIES: the names of those it needs, one a line, without what these need in turn
+	local value
+	value=$(head_field "$(letter "$1")" Needs) && [ -n "$value" ] ||
+		die "patches/$1/0000-cover-letter.txt has no line 'Needs: NN-name ...' in its head; add it ('Needs: -' if it needs none)"
+	[ "$value" = - ] || printf '%s\n' $value
+}
+
+# These series and all that they need, in the order in which they can go: series_closure SERIES...
+series_closure() {
+	local -A have=()
+	local todo=("$@") s more
+	while [ "${#todo[@]}" -gt 0 ]; do
+		s=${todo[0]} todo=("${todo[@]:1}")
+		[ -z "${have[$s]-}" ] || continue
+		series_names | grep -qxFe "$s" || die "$s: no such series; there are: $(series_names | xargs)"
+		have[$s]=1
+		more=$(series_needs "$s") || exit
+		todo+=($more)
+	done
+	series_names | while read -r s; do [ -z "${have[$s]-}" ] || echo "$s"; done
+}
+
+# What SERIES= asks for; without it, all.
+series_chosen() {
+	case ${SERIES:-all} in
+	all) series_names ;;
+	*) series_closure $SERIES ;;
+	esac
+}
+# The series that a tree was made of: all, unless it was made with SERIES=.
+tree_series() { # TREE
+	local names
+	names=$(git -C "$1" config lab.series) || { series_names; return; }
+	printf '%s\n' $names
+}
+# The patches of some series, in order: patches_of < names
+patches_of() { local s; while read -r s; do patches "$s"; done; }
+
+# A checksum of what a tree is made of: tree_key BASE < list of patches
+tree_key() { { while read -r p; do echo "${p#"$TOP/"}"; cat "$p"; done; echo "$1"; } | sha256sum; }
+
+# patches/README.md with the column as the letters have it: needs_column < README
+needs_column() {
+	awk -F '|' -v OFS='|' '
+		NR == FNR { split($0, a, "\t"); cell[a[1]] = a[2]; next }
+		match($2, /\[[0-9][0-9]-[^]]*\]/) && (s = substr($2, RSTART + 1, RLENGTH - 2)) in cell { $4 = " " cell[s] (cell[s] == "" ? "" : " ") }
+		{ print }' <(
+		series_names | while read -r s; do
+			! needs=$(series_needs "$s" 2>/dev/null) || printf '%s\t%s\n' "$s" "${needs//$'\n'/, }"
+		done) -
+}
+rows() { sed -nE 's/^\| *\[([0-9][0-9]-[^]]*)\].*/\1/p' "$TOP/patches/README.md" 2>/dev/null | sort; }
+
+# Says what is wrong with what the letters and patches/README.md say of needs, a line each.
+needs_wrong() {
+	local s n names needs
+	names=$(series_names)
+	while read -r s; do
+		[ -f "$(letter "$s")" ] || continue
+		needs=$(series_needs "$s" 2>&1) || { echo "${needs#*: }"; continue; }
+		for n in $needs; do
+			if ! grep -qxFe "$n" <<< "$names"; then echo "patches/$s/0000-cover-letter.txt: Needs: $n, which is no series"
+			elif [[ ! $n < $s ]]; then echo "patches/$s/0000-cover-letter.txt: Needs: $n, which does not come before it"; fi
+		done
+	done <<< "$names"
+	if [ "$(rows)" != "$names" ]; then
+		n=$(comm -3 <(rows) - <<< "$names" | xargs)
+		echo "patches/README.md: a row for each series, and no other, is expected: ${n:-one is there twice}"
+	elif ! needs_column < "$TOP/patches/README.md" | cmp -s - "$TOP/patches/README.md"; then
+		echo "patches/README.md: the column of needs is not what the cover letters say"
+	fi
+}
