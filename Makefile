@@ -54,6 +54,10 @@ model: ## the EL2 model (mixed CPUs, Realms) and its test guest: tools/lab/model
 series: ## write the commits of build/linux to patches/ and copy the files that they add
 	@$L/series.sh
 
+send: export NEEDS = send
+send: setup ## write a series as mails and try them: SERIES=NN-name FROM='A Person <a@example.org>' [VERSION=2]; sends nothing
+	@$L/send.sh
+
 check-series: ## list where patches/, the copies and build/linux differ
 	@$L/check-series.sh
 
@@ -71,10 +75,11 @@ help: ## this list
 	@echo 'O=/path         build there instead of build/'
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
 	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit, execmem and dimm too (ours)'
+	@echo 'ALONE="NN-name"  make check has these series stand alone, on what they need; without it, all'
 	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
 	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes these series and what they need alone; without it, all'
 	@echo 'FORCE=1         make tree drops what patches/ does not hold'
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check bench soak soak-kernels kernel base-kernel shell tree model series check-series setup clean help
+.PHONY: demo check bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help

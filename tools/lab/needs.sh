@@ -33,7 +33,7 @@ series_closure() {
 # What SERIES= asks for; without it, all.
 series_chosen() {
 	case ${SERIES:-all} in
-	all) series_names ;;
+	all) series_names || : ;; # none yet
 	*) series_closure $SERIES ;;
 	esac
 }
@@ -49,14 +49,25 @@ patches_of() { local s; while read -r s; do patches "$s"; done; }
 # A checksum of what a tree is made of: tree_key BASE < list of patches
 tree_key() { { while read -r p; do echo "${p#"$TOP/"}"; cat "$p"; done; echo "$1"; } | sha256sum; }
 
-# patches/README.md with the column as the letters have it: needs_column < README
+# How many patches a series has, and how many lines they add less those that they remove, without tests and documentation:
+# series_size FOLDER
+series_size() {
+	local files=("$1"/[0-9]*.patch)
+	[ -f "${files[0]}" ] || return
+	git apply --numstat "${files[@]}" | awk -v n="${#files[@]}" '
+		$3 !~ /^Documentation\/|\/tests\/|^MAINTAINERS$/ { lines += $1 - $2 }
+		END { printf "%d\t%d\n", n, lines }'
+}
+
+# patches/README.md with the columns as the letters and the patches in a folder have them: needs_column [FOLDER] < README
 needs_column() {
 	awk -F '|' -v OFS='|' '
-		NR == FNR { split($0, a, "\t"); cell[a[1]] = a[2]; next }
-		match($2, /\[[0-9][0-9]-[^]]*\]/) && (s = substr($2, RSTART + 1, RLENGTH - 2)) in cell { $4 = " " cell[s] (cell[s] == "" ? "" : " ") }
+		function put(i, text) { $i = " " text (text == "" ? "" : " ") }
+		NR == FNR { split($0, a, "\t"); needs[a[1]] = a[2]; patches[a[1]] = a[3]; lines[a[1]] = a[4]; next }
+		match($2, /\[[0-9][0-9]-[^]]*\]/) && (s = substr($2, RSTART + 1, RLENGTH - 2)) in needs { put(4, needs[s]); put(5, patches[s]); put(6, lines[s]) }
 		{ print }' <(
 		series_names | while read -r s; do
-			! needs=$(series_needs "$s" 2>/dev/null) || printf '%s\t%s\n' "$s" "${needs//$'\n'/, }"
+			! needs=$(series_needs "$s" 2>/dev/null) || printf '%s\t%s\t%s\n' "$s" "${needs//$'\n'/, }" "$(series_size "${1:-$TOP/patches}/$s")"
 		done) -
 }
 rows() { sed -nE 's/^\| *\[([0-9][0-9]-[^]]*)\].*/\1/p' "$TOP/patches/README.md" 2>/dev/null | sort; }
@@ -77,6 +88,6 @@ needs_wrong() {
 		n=$(comm -3 <(rows) - <<< "$names" | xargs)
 		echo "patches/README.md: a row for each series, and no other, is expected: ${n:-one is there twice}"
 	elif ! needs_column < "$TOP/patches/README.md" | cmp -s - "$TOP/patches/README.md"; then
-		echo "patches/README.md: the column of needs is not what the cover letters say"
+		echo "patches/README.md: the columns are not what the cover letters and the patches say; run make series"
 	fi
 }

@@ -33,7 +33,7 @@ while read -r f; do # what is not a patch of a series stays
 		die "patches/$f is of no series that $TREE has a branch for; remove its folder, or make the branch series/${f%/*}"
 	mkdir -p "$new/$(dirname "$f")" && cp -p "$TOP/patches/$f" "$new/$f" || die "patches/$f can't be copied; make room"
 done < <([ ! -d "$TOP/patches" ] || find "$TOP/patches" -type f ! -path "$TOP/patches/[0-9][0-9]-*/*.patch" -printf '%P\n')
-if [ -f "$new/README.md" ]; then needs_column < "$TOP/patches/README.md" > "$new/README.md" || die "patches/README.md can't be written; make room"; fi
+if [ -f "$new/README.md" ]; then needs_column "$new" < "$TOP/patches/README.md" > "$new/README.md" || die "patches/README.md can't be written; make room"; fi
 while read -r s; do
 	[ ! -f "$new/$s/0000-cover-letter.txt" ] || cover_fill "$TREE" "$s" "$new/$s/0000-cover-letter.txt" || exit
 done < <(series_branches "$TREE")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time. The other architectures
-# of the step x86 are for make check alone: NEEDS=check. So is the firmware for DIMMs, where DIMM=efi asks for them.
+# of the step x86 are for make check alone: NEEDS=check. So is the firmware for DIMMs, where DIMM=efi asks for them. Mail is for
+# make send, NEEDS=send, and for the step of that name.
 set -u
 . "$(dirname "$0")/lib.sh"
 
@@ -25,6 +26,10 @@ with_x86() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" x86
 
 # Firmware, for DIMMs.
 with_efi() { [ "${NEEDS-}" = check ] && [ "${DIMM-}" = efi ]; }
+
+# Mail: written by git, and read by b4.
+with_send() { [ "${NEEDS-}" = send ] || with_b4; }
+with_b4() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" send "* ]]; }
 
 look() {
 	missing=()
@@ -52,6 +57,14 @@ look() {
 		}
 	fi
 	! with_efi || [ -r "${EFI:-/usr/share/qemu-efi-aarch64/QEMU_EFI.fd}" ] || missing+=(qemu-efi-aarch64)
+	if with_send; then
+		[ -x "$(git --exec-path 2>/dev/null)/git-send-email" ] || missing+=(git-email)
+		perl -MMail::Address -e 1 2> /dev/null || missing+=(libmailtools-perl)
+		# What most servers ask of who sends.
+		[ "$NEEDS" != send ] || perl -MIO::Socket::SSL -e 1 2> /dev/null || missing+=(libio-socket-ssl-perl)
+		[ "$NEEDS" != send ] || perl -MAuthen::SASL -e 1 2> /dev/null || missing+=(libauthen-sasl-perl)
+	fi
+	! with_b4 || need b4 b4
 	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | grep .)
 }
 
@@ -64,7 +77,9 @@ have=$(qemu_major)
 [ "${missing[*]}" != qemu-system-arm ] || [ -z "$have" ] || what="QEMU is version $have, $QEMU_MIN or newer is needed"
 what=${what:-missing: ${missing[*]}}
 command -v apt-get > /dev/null || die "$what; install what these Debian packages hold (there is no apt-get here)"
-[ "$(id -u)" = 0 ] || die "$what; run: sudo make setup"
+how='sudo make setup' # with what these were asked for by
+for v in NEEDS STEPS X86 DIMM; do [ -z "${!v-}" ] || how+=" $v='${!v}'"; done
+[ "$(id -u)" = 0 ] || die "$what; run: $how"
 
 note "installing ${missing[*]}"
 scratch_tmp

@@ -9,7 +9,7 @@ mkdir -p "$repo/tools"
 cp -r "$LAB" "$repo/tools/"
 rm -rf "$lab/prerequisite" # the tests have their own
 cp "$TOP/Makefile" "$repo/"
-unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE SERIES STEPS NEEDS DIMM EFI QEMU QEMU_X86 X86 CROSS_COMPILE
+unset BUILD TREE TOP LAB KDIR BASE_TARBALL FORCE SERIES STEPS NEEDS DIMM EFI QEMU QEMU_X86 X86 CROSS_COMPILE FROM VERSION SEND_TRIAL
 export O=$out
 
 # A PATH with everything but some commands, and with fakes: path NAME...

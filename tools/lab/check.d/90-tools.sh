@@ -18,13 +18,13 @@ without; fake old-qemu 'echo QEMU emulator version 9.1.0'
 fails old-qemu-by-name 'version 9, not QEMU 10 or newer' run QEMU="$fake/old-qemu" "$lab/setup.sh"
 # What make check alone needs, of the same version.
 without qemu-system-x86_64; fake id 'echo 1000'
-fails no-qemu-x86 'missing: qemu-system-x86; run: sudo make setup$' run NEEDS=check STEPS=x86 X86=boots "$lab/setup.sh"
+fails no-qemu-x86 "missing: qemu-system-x86; run: sudo make setup NEEDS='check' STEPS='x86' X86='boots'\$" run NEEDS=check STEPS=x86 X86=boots "$lab/setup.sh"
 works no-qemu-x86-not-asked run NEEDS=check STEPS=x86 "$lab/setup.sh"
 without; fake id 'echo 1000'
 fails no-efi 'none: no such file; leave EFI unset' run NEEDS=check DIMM=efi EFI="$TMP/none" "$lab/setup.sh"
 works no-efi-not-asked run NEEDS=check STEPS=dimm EFI="$TMP/none" "$lab/setup.sh"
 without riscv64-linux-gnu-gcc; fake id 'echo 1000'
-[ "$(uname -m)" = riscv64 ] || fails no-riscv 'missing: gcc-riscv64-linux-gnu; run: sudo make setup$' run NEEDS=check STEPS='' "$lab/setup.sh"
+[ "$(uname -m)" = riscv64 ] || fails no-riscv "missing: gcc-riscv64-linux-gnu; run: sudo make setup NEEDS='check' STEPS='x86'\$" run NEEDS=check STEPS=x86 "$lab/setup.sh"
 without bison flex sparse; fake id 'echo 1000'
 fails no-packages 'missing: bison flex sparse; run: sudo make setup$' run "$lab/setup.sh"
 without bison apt-get; fake id 'echo 0'

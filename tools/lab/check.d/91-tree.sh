@@ -21,7 +21,7 @@ letter() { # SERIES NEEDS
 }
 
 # Four series; the third adds a file, to which the last one adds a line.
-run "$lab/base.sh" > /dev/null && run "$lab/tree.sh" > /dev/null
+run "$lab/base.sh" > /dev/null && run "$lab/tree.sh" > /dev/null || die "make tree failed"
 say 10 ten && g branch series/10-one
 say 50 fifty && g branch series/20-two
 echo new > "$tree/${file%/*}/new.c" && g add -A && say 90 ninety && g branch series/30-three
