@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The patches as such: they apply, they agree with the copies and the tree, MAINTAINERS names what they add.
+# The patches as such: they apply, each series on what it needs alone, they agree with the copies and the tree, MAINTAINERS names what
+# they add.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
+. "$LAB/needs.sh"
 . "$LAB/am.sh"
 scratch_tmp
 
@@ -13,11 +15,26 @@ mapfile -t list < <(patches)
 if [ "${#list[@]}" -gt 0 ]; then ok has-patches; else nok has-patches "patches/ holds none"; exit; fi
 
 # The same commits come out of a second run: hashes do not depend on who applies them, nor when.
-if ! one=$(am_series "$TREE" base "$TMP/one" 2>&1); then nok git-am "$one"
-elif [ "$one" != "$(am_series "$TREE" base "$TMP/two" 2>&1)" ]; then nok git-am "two runs give two hashes"
+mapfile -t mine < <(tree_series "$TREE" | patches_of) # with SERIES= not all
+if ! one=$(am_series "$TREE" base "$TMP/one" "${mine[@]}" 2>&1); then nok git-am "$one"
+elif [ "$one" != "$(am_series "$TREE" base "$TMP/two" "${mine[@]}" 2>&1)" ]; then nok git-am "two runs give two hashes"
 elif [ "$(git -C "$TREE" rev-parse "$one^{tree}")" != "$(git -C "$TREE" rev-parse 'HEAD^{tree}')" ]; then
 	nok git-am "the result is not what build/linux holds"
 else ok git-am; fi
+
+# Each series on the base and what it says that it needs; what one before has in common with it is applied once.
+declare -A tips=()
+while read -r s; do
+	if ! needs=$(series_closure "$s" 2>&1); then nok "git-am-alone-$s" "$needs"; continue; fi
+	key='' at=base rest=()
+	for one in $needs; do
+		key+=" $one" rest+=("$one")
+		[ -z "${tips[$key]-}" ] || at=${tips[$key]} rest=()
+	done
+	mapfile -t few < <(printf '%s\n' "${rest[@]}" | patches_of)
+	if one=$(am_series "$TREE" "$at" "$TMP/alone-$s" "${few[@]}" 2>&1); then tips[$key]=$one && ok "git-am-alone-$s"; else nok "git-am-alone-$s" "$one"; fi
+	rm -rf "$TMP/alone-$s"
+done < <(series_names)
 
 # On a tree that lacks what tools/lab/prerequisite/ brings, both together give the same; the base itself has all of it.
 older() { # prints a commit
@@ -25,10 +42,10 @@ older() { # prints a commit
 	git read-tree base && git apply -R --cached "$@" && git commit-tree -m older "$(git write-tree)"
 }
 mapfile -t needs < <(find "$LAB/prerequisite" -name '*.patch' | sort)
-all=("${needs[@]}" "${list[@]}") # am_series has a list of its own
+all=("${needs[@]}" "${mine[@]}")
 if ! one=$(older "${needs[@]}" 2>&1); then nok git-am-with-prerequisites "the base does not have them: $(tail -n 1 <<< "$one")"
-elif two=$(am_series "$TREE" "$one" "$TMP/three" 2>&1); then nok git-am-with-prerequisites "the series does not need them"
-elif ! two=$(patches() { printf '%s\n' "${all[@]}"; }; am_series "$TREE" "$one" "$TMP/four" 2>&1); then
+elif two=$(am_series "$TREE" "$one" "$TMP/three" "${mine[@]}" 2>&1); then nok git-am-with-prerequisites "the series does not need them"
+elif ! two=$(am_series "$TREE" "$one" "$TMP/four" "${all[@]}" 2>&1); then
 	nok git-am-with-prerequisites "$two"
 elif [ "$(git -C "$TREE" rev-parse "$two^{tree}")" != "$(git -C "$TREE" rev-parse 'HEAD^{tree}')" ]; then
 	nok git-am-with-prerequisites "the result is not what build/linux holds"
