@@ -102,15 +102,22 @@ fi
 	fi
 } > "$TMP/letter"
 
+# git format-patch 2.39 has other ids than git patch-id for some patches, and who looks for them uses that.
+{
+	[ -z "$commit" ] || echo "base-commit: $commit"
+	g log -p --reverse base.."$needs" | git patch-id --stable | sed 's/ .*//; s/^/prerequisite-patch-id: /'
+} > "$TMP/base"
+
 mails=$TMP/mails
 g format-patch "${format[@]}" --subject-prefix="$prefix" -o "$mails" "$needs..$tip" > "$TMP/log" 2>&1 ||
 	die "git format-patch: $(tail -n 1 "$TMP/log")"
 cover=$(find "$mails" -name '*0000-cover-letter.patch')
-awk -v subject="$subject" -v text="$TMP/letter" -v commit="$commit" '
+awk -v subject="$subject" -v text="$TMP/letter" -v base="$TMP/base" '
 	!body && /^$/ { body = 1 }
 	!body && (at = index($0, "*** SUBJECT HERE ***")) { $0 = substr($0, 1, at - 1) subject }
 	/^\*\*\* BLURB HERE \*\*\*$/ { while ((getline line < text) > 0) print line; next }
-	/^base-commit: / { if (commit == "") next; $0 = "base-commit: " commit }
+	/^prerequisite-patch-id: / { next }
+	/^base-commit: / { while ((getline line < base) > 0) print line; next }
 	{ print }' "$cover" > "$TMP/cover" && mv "$TMP/cover" "$cover" || die "the cover letter can't be written; make room"
 
 # Maintainers get it, reviewers and lists a copy; the letter goes to all of them. Without history nobody is named for a Fixes:.
