@@ -64,7 +64,8 @@ needs_column() {
 	awk -F '|' -v OFS='|' '
 		function put(i, text) { $i = " " text (text == "" ? "" : " ") }
 		NR == FNR { split($0, a, "\t"); needs[a[1]] = a[2]; patches[a[1]] = a[3]; lines[a[1]] = a[4]; next }
-		match($2, /\[[0-9][0-9]-[^]]*\]/) && (s = substr($2, RSTART + 1, RLENGTH - 2)) in needs { put(4, needs[s]); put(5, patches[s]); put(6, lines[s]) }
+		/^\| *series *\|/ { sizes = $5 ~ /patches/ && $6 ~ /lines/ }
+		match($2, /\[[0-9][0-9]-[^]]*\]/) && (s = substr($2, RSTART + 1, RLENGTH - 2)) in needs { put(4, needs[s]); if (sizes) { put(5, patches[s]); put(6, lines[s]) } }
 		{ print }' <(
 		series_names | while read -r s; do
 			! needs=$(series_needs "$s" 2>/dev/null) || printf '%s\t%s\t%s\n' "$s" "${needs//$'\n'/, }" "$(series_size "${1:-$TOP/patches}/$s")"

@@ -8,12 +8,12 @@
 
 #include <linux/jump_label.h>
 #include <linux/kernel_leaf.h>
+#include <linux/mm.h>
 #include <linux/pgtable.h>
 
-/*
- * What execmem's cache gets at a time: 2 MiB at each granule, and one leaf, a PMD
- * block or a contiguous group.
- */
+#include "kernel_leaf.h"
+
+/* What execmem's cache gets at a time: one leaf of 2 MiB at each granule. */
 #define EXECMEM_BLOCK_SIZE \
 	(IS_ENABLED(CONFIG_ARM64_4K_PAGES) ? PMD_SIZE : CONT_PTE_SIZE)
 
@@ -21,7 +21,6 @@
 
 DECLARE_STATIC_KEY_FALSE(kernel_collapse_key);
 
-/* Is anything ever collapsed on this system? */
 static inline bool kernel_collapse_enabled(void)
 {
 	return static_branch_unlikely(&kernel_collapse_key);
@@ -29,6 +28,7 @@ static inline bool kernel_collapse_enabled(void)
 
 void kernel_collapse_queue(void *entry, unsigned long addr,
 			   enum pgtable_level level);
+void collapse_tables_at(unsigned long addr);
 int kernel_collapse_range(unsigned long start, unsigned long end);
 int kernel_collapse_vmap(unsigned long start, unsigned long end);
 void kernel_collapse_forget_vmap(unsigned long start, unsigned long end);
@@ -38,27 +38,78 @@ void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
 struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 					    enum pgtable_level level);
 
+/* From here on: for collapse.c, kernel_leaf.c and the deposits. */
+
+/* One level: bytes per entry, entries per table and per contiguous group. */
+struct leaf_level {
+	unsigned long size;
+	unsigned int entries;
+	unsigned int cont;
+};
+
+extern const struct leaf_level leaf_levels[];
+extern bool collapse_image_alias;
+
+/* With two levels, PMDs are in the top-level table; half of it is ours. */
+#define PMDS_ARE_TOP	(CONFIG_PGTABLE_LEVELS == 2)
+
+/* Entries compared at a time, without branches: that is most of the cost. */
+#define LEAF_BATCH	8
+
+static inline unsigned long table_span(enum pgtable_level level)
+{
+	return leaf_levels[level].size * leaf_levels[level].entries;
+}
+
+/* The part in one region. PMD tables of 16K and 64K pages span many. */
+static inline unsigned long table_step(enum pgtable_level level)
+{
+	return min(table_span(level), KERNEL_LEAF_MAX_SIZE);
+}
+
+/* May a leaf replace a table of this level? */
+static inline bool table_may_be_leaf(enum pgtable_level level)
+{
+	return level == PGTABLE_LEVEL_PTE || pud_sect_supported();
+}
+
+/* The level is in the low bits, which are 0 in a table's address. */
+static inline pgoff_t table_key(unsigned long addr, enum pgtable_level level)
+{
+	return ALIGN_DOWN(addr, table_span(level)) | level;
+}
+
+struct leaf_slot {
+	ptval_t *entry;
+	ptval_t val;
+	enum pgtable_level level;
+};
+
+ptval_t *leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
+			enum pgtable_level level);
+enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
+					enum pgtable_level level,
+					unsigned int nr);
+enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf);
+enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
+					  unsigned long size);
+bool leaf_is_default(ptval_t leaf, unsigned long addr);
+void table_retire(struct ptdesc *pt, unsigned long addr,
+		  enum pgtable_level level, ptval_t leaf);
+void deposits_init(void);
+void deposits_drop(unsigned long start, unsigned long end);
+
 #else /* !CONFIG_ARM64_KERNEL_COLLAPSE */
 
-static inline bool kernel_collapse_enabled(void)
-{
-	return false;
-}
-
+static inline bool kernel_collapse_enabled(void) { return false; }
 static inline void kernel_collapse_queue(void *entry, unsigned long addr,
-					 enum pgtable_level level)
-{
-}
-
-static inline void kernel_collapse_forget(unsigned long start, unsigned long end)
-{
-}
-
+					 enum pgtable_level level) { }
+static inline void collapse_tables_at(unsigned long addr) { }
+static inline void kernel_collapse_forget(unsigned long start,
+					  unsigned long end) { }
 static inline void kernel_collapse_leaf_changed(unsigned long addr,
-						unsigned long size, ptval_t leaf)
-{
-}
-
+						unsigned long size,
+						ptval_t leaf) { }
 static inline struct ptdesc *
 kernel_collapse_take_deposit(unsigned long addr, enum pgtable_level level)
 {
@@ -68,11 +119,6 @@ kernel_collapse_take_deposit(unsigned long addr, enum pgtable_level level)
 #endif /* CONFIG_ARM64_KERNEL_COLLAPSE */
 
 #if IS_ENABLED(CONFIG_KUNIT)
-enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
-					enum pgtable_level level,
-					unsigned int nr);
-enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf);
-bool leaf_is_default(ptval_t leaf, unsigned long addr);
 void kernel_collapse_flush(void);
 unsigned int kernel_collapse_nr_deposits(void);
 void flush_replaced_table(unsigned long start, unsigned long end);

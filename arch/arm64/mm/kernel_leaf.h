@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes to live kernel leaf mappings: what mmu.c (split), pageattr.c (the
- * change itself) and collapse.c (collapse) share, and nobody else needs.
+ * Changes to live kernel leaf mappings: split.c, pageattr.c (the change)
+ * and collapse.c share this. The lock order, outermost first:
  *
- * Lock order, outermost first:
- *
- *	mem_hotplug_lock		collapse: read; memory comes or goes, and is
- *					split for that: write
+ *	mem_hotplug_lock		collapse: read; hotplug of memory: write
  *	  kernel_collapse_mutex		one collapse at a time
- *	    kernel_leaf_resize_lock	split: read, or inside region->lock
- *					read by trylock; collapse: read, by
- *					trylock; a CPU is being started: write,
- *					inside cpu_hotplug_lock
+ *	    kernel_leaf_resize_lock	split: read, or in region->lock read by
+ *					trylock; collapse: read, by trylock; CPU
+ *					starts: write, inside cpu_hotplug_lock
  *	      region->lock		change: read; collapse: write, by trylock
  *	        region->split_lock	splits within one region
- *	        init_mm.mmap_lock (read, by trylock), against ptdump
+ *	        init_mm.mmap_lock	read, by trylock: against ptdump
  *	          queue and deposit spinlocks
  *
- * Nothing is allocated under region->lock or any lock inside it. (The repaint
- * holds all of them for write and takes tables that are at hand.)
+ * Nothing is allocated under region->lock or inside it. (The repaint holds all
+ * region->locks for write. Its tables are at hand.)
  */
 #ifndef __ARM64_MM_KERNEL_LEAF_H
 #define __ARM64_MM_KERNEL_LEAF_H
@@ -30,17 +26,12 @@
 #include <linux/pgtable.h>
 #include <linux/rwsem.h>
 
-/* The size of the largest leaf that the linear map may hold. */
+/* The largest leaf that the linear map may hold. */
 #define KERNEL_LEAF_MAX_SHIFT	\
 	(IS_ENABLED(CONFIG_ARM64_4K_PAGES) ? PUD_SHIFT : CONT_PMD_SHIFT)
 #define KERNEL_LEAF_MAX_SIZE	BIT(KERNEL_LEAF_MAX_SHIFT)
 
-/**
- * struct kernel_leaf_change - a change of attributes
- * @set_mask:	bits to set
- * @clear_mask:	bits to clear
- * @collapse:	whether the leaves may afterwards be one with their neighbours
- */
+/* @collapse: the leaves may be one with their neighbours afterwards */
 struct kernel_leaf_change {
 	pgprot_t set_mask;
 	pgprot_t clear_mask;
@@ -57,7 +48,6 @@ static inline ptval_t kernel_leaf_apply(ptval_t val,
 	 */
 	val &= ~pgprot_val(change->clear_mask);
 	val |= pgprot_val(change->set_mask);
-
 	return val;
 }
 
@@ -68,58 +58,46 @@ static inline bool kernel_leaf_unchanged(ptval_t val,
 }
 
 /*
- * Is this the first entry of a group that a split must still unfold? If not, the
+ * Must a split still unfold the group that begins with this entry? If not, the
  * others may be read and, with region->lock held, written.
  */
 static inline bool group_is_cont(pte_t first)
 {
 	if (pte_cont(first))
 		return true;
-
 	/* Pairs with smp_wmb() in split_contpte() and split_contpmd(). */
 	smp_acquire__after_ctrl_dep();
 	return false;
 }
 
-/**
- * struct kernel_leaf_pool - tables set aside for splits
- * @tables:	the tables, without constructor or contents
- * @nr:		how many there are
- * @want:	how many the split that found the pool empty asks for
- * @gfp:	if not 0, an empty pool allocates with it instead of refusing
- * @early:	the same, from memblock
- * @splits:	how many leaves were split by range, for the log
- *
- * One change splits at its two ends only, and at each end takes a PMD table
- * and a PTE table at the most.
- */
+/* A change splits at its two ends only, and takes two tables there at most. */
 #define KERNEL_LEAF_POOL_MAX	4
 
+/* Tables set aside for splits: without constructor or contents. */
 struct kernel_leaf_pool {
 	struct ptdesc *tables[KERNEL_LEAF_POOL_MAX];
 	unsigned int nr;
-	unsigned int want;
-	gfp_t gfp;
-	bool early;
-	unsigned long splits;
+	unsigned int want;	/* what a split that found it empty asks for */
+	gfp_t gfp;		/* not 0: allocate when it is empty */
+	bool early;		/* the same, from memblock */
+	unsigned long splits;	/* leaves split by range, for the log */
 };
 
-/**
- * struct kernel_leaf_region - what excludes changes, splits and collapses
- *
- * Every leaf lies within one region. Regions share locks by hash.
+/* A power of two; a machine with more memory than regions shares them. */
+#define KERNEL_LEAF_REGIONS	64
+
+/*
+ * A leaf lies in one region. Regions share locks by hash. A change holds @lock
+ * for read from before its splits until its last store, so no table is detached
+ * under it. A collapse takes it for write, only by trylock: no change queues
+ * behind a collapse that waits.
  */
 struct kernel_leaf_region {
-	/**
-	 * @lock: held for read by a permission change, from before its splits
-	 * until it has stored its last entry, so that no table is detached
-	 * under it; taken for write by a collapse, and then only by trylock, so
-	 * that no change ever queues behind a collapse that waits
-	 */
 	struct rw_semaphore lock;
-	/** @split_lock: held by a change while it splits, inside @lock */
-	struct mutex split_lock;
+	struct mutex split_lock;	/* while a change splits, inside @lock */
 } ____cacheline_aligned_in_smp;
+
+extern struct kernel_leaf_region kernel_leaf_regions[KERNEL_LEAF_REGIONS];
 
 struct kernel_leaf_region *kernel_leaf_region(unsigned long addr) __attribute_const__;
 
@@ -154,5 +132,22 @@ void kernel_pgtable_free_rcu(struct ptdesc *pt);
 int update_range_prot(unsigned long start, unsigned long size,
 		      pgprot_t set_mask, pgprot_t clear_mask);
 #endif
+
+extern bool linear_map_requires_bbml3;
+extern bool linear_map_from_pages;
+extern struct rw_semaphore kernel_leaf_resize_lock;
+extern u32 idmap_kpti_bbml3_flag;
+
+void init_idmap_kpti_bbml3_flag(void);
+void create_idmap_flag(void);
+phys_addr_t early_pgtable_alloc(enum pgtable_level pgtable_level);
+phys_addr_t __pgd_pgtable_alloc(struct mm_struct *mm, gfp_t gfp,
+				enum pgtable_level pgtable_level);
+phys_addr_t kernel_leaf_pool_take(struct kernel_leaf_pool *pool,
+				  unsigned long addr,
+				  enum pgtable_level pgtable_level);
+void kernel_leaf_regions_init(void);
+int range_split_to_ptes(unsigned long start, unsigned long end,
+			struct kernel_leaf_pool *pool);
 
 #endif /* __ARM64_MM_KERNEL_LEAF_H */

@@ -27,7 +27,6 @@ TRACE_DEFINE_ENUM(KERNEL_LEAF_TABLE_ATTRS);
 		{ PGTABLE_LEVEL_PMD, "pmd" },		\
 		{ PGTABLE_LEVEL_PUD, "pud" })
 
-/* Why a table did not become a leaf. */
 #define show_kernel_leaf_refusal(why)			\
 	__print_symbolic(why,				\
 		{ KERNEL_LEAF_BUSY, "busy" },		\
@@ -41,77 +40,52 @@ TRACE_DEFINE_ENUM(KERNEL_LEAF_TABLE_ATTRS);
 
 DECLARE_EVENT_CLASS(kernel_leaf,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
-
 	TP_ARGS(addr, level, cont),
-
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)
 		__field(int, level)
 		__field(bool, cont)
 	),
-
 	TP_fast_assign(
 		__entry->addr = addr;
 		__entry->level = level;
 		__entry->cont = cont;
 	),
-
 	TP_printk("addr=%#lx leaf=%s%s", __entry->addr,
 		  __entry->cont ? "cont" : "",
 		  show_kernel_leaf_level(__entry->level))
 );
 
-/* The leaf at addr was split into leaves of the next smaller size. */
+/* The leaf at addr was split into the next smaller ones. */
 DEFINE_EVENT(kernel_leaf, kernel_leaf_split,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
 	TP_ARGS(addr, level, cont));
 
-/* What addr is in was made one leaf. */
+/* What addr is in became one leaf. */
 DEFINE_EVENT(kernel_leaf, kernel_leaf_collapse,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
 	TP_ARGS(addr, level, cont));
 
-/* The table at addr is to be looked at; level is that of the leaf it may become. */
-TRACE_EVENT(kernel_leaf_queue,
-
-	TP_PROTO(unsigned long addr, enum pgtable_level level),
-
-	TP_ARGS(addr, level),
-
-	TP_STRUCT__entry(
-		__field(unsigned long, addr)
-		__field(int, level)
-	),
-
-	TP_fast_assign(
-		__entry->addr = addr;
-		__entry->level = level;
-	),
-
-	TP_printk("addr=%#lx leaf=%s", __entry->addr,
-		  show_kernel_leaf_level(__entry->level))
-);
+/* The table at addr is queued; level is that of the leaf that it may become. */
+DEFINE_EVENT(kernel_leaf, kernel_leaf_queue,
+	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
+	TP_ARGS(addr, level, cont));
 
 /* The table at addr did not become one leaf of that level. */
 TRACE_EVENT(kernel_leaf_refuse,
-
 	TP_PROTO(unsigned long addr, enum pgtable_level level,
 		 enum kernel_leaf_refusal why),
-
 	TP_ARGS(addr, level, why),
-
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)
 		__field(int, level)
 		__field(int, why)
 	),
-
 	TP_fast_assign(
 		__entry->addr = addr;
 		__entry->level = level;
 		__entry->why = why;
 	),
-
 	TP_printk("addr=%#lx leaf=%s why=%s", __entry->addr,
 		  show_kernel_leaf_level(__entry->level),
 		  show_kernel_leaf_refusal(__entry->why))

@@ -97,7 +97,7 @@ same new-series-alone "$(names)" '20-two 25-new'
 # What the heads of the letters say.
 sed -i 's/| 20-two |/| 10-one |/' "$patches/README.md"
 fails column-differs '1 differences' run "$lab/check-series.sh"
-same column-differs-says "$(grep -v '^#' "$TMP/stdout")" 'patches/README.md: the column of needs is not what the cover letters say'
+same column-differs-says "$(grep -v '^#' "$TMP/stdout")" 'patches/README.md: the columns are not what the cover letters and the patches say; run make series'
 sed -i 's/| 10-one | buys |/| 20-two | buys |/' "$patches/README.md"
 echo '| [60-gone](x) | for | | buys |' >> "$patches/README.md"
 fails row-of-none '1 differences' run "$lab/check-series.sh"

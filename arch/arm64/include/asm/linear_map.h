@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What those who start CPUs tell the linear map: arch/arm64/mm/mmu.c, above
- * linear_map_requires_bbml3, says what becomes of it.
- */
+/* For those who start CPUs: see mmu.c, above linear_map_requires_bbml3. */
 #ifndef __ASM_LINEAR_MAP_H
 #define __ASM_LINEAR_MAP_H
 
