@@ -7,6 +7,8 @@
 #
 # One tree and one folder of objects by kernel serve all series, in turn: from one to the next only what differs is compiled. It
 # shares none with the step bisect, which runs beside it.
+#
+# By name only.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
