@@ -93,7 +93,8 @@ static u64 *since(unsigned long addr, enum pgtable_level level)
 					    &of_blocks[phys >> PUD_SHIFT];
 }
 
-static void was_queued(void *data, unsigned long addr, enum pgtable_level level)
+static void was_queued(void *data, unsigned long addr, enum pgtable_level level,
+		       bool cont)
 {
 	u64 *t = since(addr, level);
 
