@@ -121,7 +121,7 @@ static void table_unqueue(struct ptdesc *pt)
 	}
 }
 
-/* Returns true if no other table settles: there may be no timer. */
+/* Returns true if no other table settles: then there may be no timer. */
 static bool table_settle(struct ptdesc *pt)
 {
 	bool first = list_empty(&queue_settling);
@@ -167,7 +167,7 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 	}
 	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1,
 				false);
-	/* Else whoever queued the first does, or the worker at its end. */
+	/* The first sets the timer, and so does the worker at its end. */
 	if (first)
 		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
 }
@@ -461,8 +461,8 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
  *
  * A table that also maps something else stays; its groups in the area are
  * folded. The groups of a block that cannot be a leaf yet stay split, as the
- * next change would unfold them. Nothing is queued: vunmap() takes none of these
- * locks. The table of a block is kept until kernel_collapse_forget_vmap().
+ * next change would unfold them. Nothing is queued: vunmap() takes none of
+ * these locks. A block's table is kept until kernel_collapse_forget_vmap().
  * Context: may sleep. None of the area may be unmapped meanwhile.
  * Return: as kernel_collapse_range(), but never -EINVAL.
  */
@@ -552,8 +552,8 @@ static bool collapse_next(void)
 	ret = collapse_queued(pt, addr, level);
 
 	/*
-	 * Off the queue, it may be gone. No lock: this look has stored that, or
-	 * an earlier one under kernel_collapse_mutex.
+	 * Once off the queue, it may be gone. This needs no queue_lock: NULL was
+	 * stored by this look, or before it under kernel_collapse_mutex.
 	 */
 	if (!READ_ONCE(queue_picked))
 		return true;
@@ -676,7 +676,7 @@ static int __init parse_kernel_collapse(char *arg)
 }
 early_param("kernel_collapse", parse_kernel_collapse);
 
-/* All CPUs are up. Who asks kernel_collapse_enabled() once comes later. */
+/* All CPUs are up. Whoever asks kernel_collapse_enabled() once comes later. */
 static int __init kernel_collapse_init(void)
 {
 	deposits_init();

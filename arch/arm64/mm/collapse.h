@@ -61,7 +61,7 @@ static inline unsigned long table_span(enum pgtable_level level)
 	return leaf_levels[level].size * leaf_levels[level].entries;
 }
 
-/* The part in one region. PMD tables of 16K and 64K pages span many. */
+/* The part in one region: PMD tables of 16K and 64K pages span many regions. */
 static inline unsigned long table_step(enum pgtable_level level)
 {
 	return min(table_span(level), KERNEL_LEAF_MAX_SIZE);

@@ -30,7 +30,7 @@ static bool entry_is_table(ptval_t val, enum pgtable_level level)
 	       (val & PMD_TYPE_MASK) == PMD_TYPE_TABLE;
 }
 
-/* Find the PUD or PMD, and the table that it points to: NULL if there is none. */
+/* Find the PUD or PMD. Returns the table that it points to, or NULL. */
 ptval_t *leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
 			enum pgtable_level level)
 {
@@ -52,7 +52,7 @@ ptval_t *leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
 	if (level == PGTABLE_LEVEL_PMD) {
 		if (pud_none(pud) || pud_leaf(pud))
 			return NULL;
-		/* Follow the fetched value: a leaf may have replaced the table. */
+		/* Follow what was fetched: a leaf may have replaced it. */
 		pmdp = CONFIG_PGTABLE_LEVELS > 2 ?
 		       pmd_offset_lockless(pudp, pud, addr) : (pmd_t *)pudp;
 		slot->entry = (ptval_t *)pmdp;
@@ -178,14 +178,17 @@ enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 		return is_vmalloc_or_module_addr((void *)addr) ?
 		       KERNEL_LEAF_OK : KERNEL_LEAF_RANGE;
 
-	/* update_mapping_prot() does not take region->lock for this alias. */
+	/* update_mapping_prot() takes no region->lock for the image's alias. */
 	if (!collapse_image_alias &&
 	    ranges_overlap(addr, size, (unsigned long)lm_alias(_text),
 			   (unsigned long)lm_alias(_end)))
 		return KERNEL_LEAF_RANGE;
 
 #ifdef CONFIG_KFENCE
-	/* Pairs with region->lock in arch_kfence_init_pool(). */
+	/*
+	 * KFENCE changes its entries under no lock. Pairs with region->lock in
+	 * arch_kfence_init_pool(), behind the store.
+	 */
 	if (READ_ONCE(__kfence_pool) &&
 	    ranges_overlap(addr, size, (unsigned long)__kfence_pool,
 			   (unsigned long)__kfence_pool + KFENCE_POOL_SIZE))
@@ -212,7 +215,7 @@ enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 	return KERNEL_LEAF_OK;
 }
 
-/* As made at boot? What a Realm shares with its host has another address. */
+/* Is it as map_mem() made it? What a Realm shares with its host is not. */
 bool leaf_is_default(ptval_t leaf, unsigned long addr)
 {
 	const ptval_t attrs = PTE_VALID | PTE_ATTRINDX_MASK | PTE_WRITE |

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The churn under KASAN, lockdep and the other checkers: no splat. Time to heal is not what this measures. And the suite that changes
 # leaves in interrupts and with interrupts off.
+#
+# By name only.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
