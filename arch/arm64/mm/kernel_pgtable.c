@@ -5,12 +5,12 @@
 #include <linux/list.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
 #include <asm/mmu.h>
-#include <asm/pgalloc.h>
 #include <asm/sections.h>
 
 #include <kunit/static_stub.h>

@@ -7,13 +7,13 @@
 #include <linux/cpufeature.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/rwsem.h>
 #include <linux/sched/clock.h>
 #include <linux/stop_machine.h>
 
 #include <asm/linear_map.h>
 #include <asm/mmu.h>
-#include <asm/mmu_context.h>
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
 

@@ -8,12 +8,12 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pagewalk.h>
+#include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 #include <linux/rwsem.h>
 #include <linux/unroll.h>
 
 #include <asm/mmu.h>
-#include <asm/pgalloc.h>
 #include <asm/tlbflush.h>
 
 #define CREATE_TRACE_POINTS
