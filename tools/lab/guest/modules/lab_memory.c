@@ -73,8 +73,7 @@ static int change_pages(void *data)
 	return 0;
 }
 
-/* The kernel's count, exactly. */
-static long count_tables(void)
+static long sum_tables(void)
 {
 	long n = global_node_page_state(NR_PAGETABLE);
 	struct pglist_data *pgdat = NODE_DATA(0);
@@ -84,6 +83,37 @@ static long count_tables(void)
 		n += per_cpu_ptr(pgdat->per_cpu_nodestats, cpu)->vm_node_stat_diff[NR_PAGETABLE];
 
 	return n;
+}
+
+/*
+ * The kernel's count, exactly. A CPU may move its share to the sum of all while
+ * this adds, so it counts until it finds the same twice.
+ */
+static long count_tables(void)
+{
+	long n = sum_tables(), before;
+
+	do {
+		before = n;
+		cond_resched();
+		n = sum_tables();
+	} while (n != before);
+
+	return n;
+}
+
+/* Wait until the worker has had its turn with all that is not of this test. */
+static void settle(void)
+{
+	unsigned long end = jiffies + 30 * HZ;
+	long n = count_tables(), before;
+
+	do {
+		before = n;
+		schedule_timeout_uninterruptible(HZ + HZ / 4);
+		rcu_barrier();
+		n = count_tables();
+	} while (n != before && time_before(jiffies, end));
 }
 
 static int check_tables(unsigned int round)
@@ -107,6 +137,7 @@ static int one_round(unsigned int round)
 	unsigned int bad = 0;
 	int ret;
 
+	settle();
 	ret = add_memory(0, start, size, MHP_NONE);
 	if (ret) {
 		pr_err("lab_memory: add_memory: %d\n", ret);
