@@ -116,18 +116,39 @@ static void settle(void)
 	} while (n != before && time_before(jiffies, end));
 }
 
-static int check_tables(unsigned int round)
+/*
+ * None of the tables may wait for RCU when remove_memory() returns, and after
+ * the removal there are as many as before. Processes that exit at that moment
+ * free theirs, too, so that some rounds may find a few more: it is wrong if most
+ * have to wait, or if the least of the second half is below that of the first.
+ */
+static unsigned int waited;
+static long least[2] = { LONG_MAX, LONG_MAX };
+
+static void count_round(unsigned int round)
 {
-	static long first;
 	long now = count_tables(), later;
 
 	rcu_barrier();
 	later = count_tables();
-	if (!round)
-		first = later;
 	pr_info("lab_memory: round=%u tables=%ld waiting=%ld\n", round, later, now - later);
 
-	return now == later && later >= first ? 0 : -EUCLEAN;
+	waited += now != later;
+	least[2 * round >= rounds] = min(least[2 * round >= rounds], later);
+}
+
+static int check_tables(void)
+{
+	if (2 * waited > rounds) {
+		pr_err("lab_memory: tables still waited in %u rounds\n", waited);
+		return -EBUSY;
+	}
+	if (rounds > 1 && least[1] < least[0]) {
+		pr_err("lab_memory: %ld tables are %ld now\n", least[0], least[1]);
+		return -EUCLEAN;
+	}
+
+	return 0;
 }
 
 static int one_round(unsigned int round)
@@ -174,7 +195,7 @@ static int one_round(unsigned int round)
 	if (ret)
 		pr_err("lab_memory: remove_memory: %d\n", ret);
 	else
-		ret = check_tables(round);
+		count_round(round);
 	if (bad)
 		pr_err("lab_memory: %u changes failed\n", bad);
 
@@ -200,7 +221,7 @@ static int __init lab_memory_init(void)
 		ret = ret ?: err;
 	}
 
-	return ret;
+	return ret ?: check_tables();
 }
 module_init(lab_memory_init);
 
