@@ -89,7 +89,8 @@ mutant alloc-under-lock split_alloc_failure mm/split.c 's/\t\t\tret = kernel_lea
 mutant no-secondary-wait boot_repaint kernel/smp.c 's/\tlinear_map_secondary_start\(\);\n//' mixed
 mutant no-atomic-split boot_served mm/split.c 's/return irqs_disabled\(\) && !cpu_online\(smp_processor_id\(\)\);/return false;/'
 mutant no-realm-init boot_served kernel/rsi.c 's/\tlinear_map_realm_init\(\);\n//' 'bbml3 -R' rodata=off
-mutant realm-left-in-blocks boot_served mm/linear_map.c 's/\t\tlinear_map_split_early\(\);/\t\t;/' 'nobbml3 -R' rodata=off
+# Where KFENCE is not to come late, or the linear map is of pages.
+mutant realm-left-in-blocks boot_served mm/linear_map.c 's/\t\tlinear_map_split_early\(\);/\t\t;/' 'nobbml3 -R' 'rodata=off kfence.sample_interval=100'
 mutant exec-no-collapse execmem_write_and_restore mm/init.c 's/\treturn kernel_collapse_vmap\(start, start \+ get_vm_area_size\(vm\)\);/\treturn start ? 0 : 1;/'
 mutant exec-alias-writable execmem_write_and_restore mm/pageattr.c 's/(int execmem_arch_make_rw\(unsigned long addr, int numpages\)\n\{\n)/$1\tif (!set_memory_nx(addr, numpages))\n\t\treturn set_memory_rw(addr, numpages);\n/'
 mutant exec-programs-near execmem_one_leaf mm/init.c 's/\t\tfar_start = max3/\t\tfar_start += 0 * max3/'
