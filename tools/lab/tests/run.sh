@@ -124,7 +124,7 @@ starts "addr=0x48400000 el2.image=0x48400000" "" -e
 # The other architecture.
 { head -c 514 /dev/zero; printf 'HdrS'; } > "$tmp/bzImage"
 QEMU_X86=$tmp/qemu expect 0 "verdict: pass" -m x86 -c 2 "$tmp/bzImage" "$tmp/initrd"
-for word in "-M q35" "-smp 2" "-cpu max,pse=on,pdpe1gb=on" "console=ttyS0"; do
+for word in "-M q35" "-smp 2,sockets=2" "-cpu max,pse=on,pdpe1gb=on" "console=ttyS0" no_timer_check; do
 	grep -qF -- "$word" "$tmp/args" || { echo "run.sh -m x86: QEMU does not get $word: $(cat "$tmp/args")"; failed=1; }
 done
 expect 2 "not an x86 bzImage" -m x86 "$tmp/Image" "$tmp/initrd"
