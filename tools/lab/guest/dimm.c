@@ -20,6 +20,8 @@
 #define ORDER		"/sys/module/lab_dimm/parameters/order"
 #define PLUG_MS		60000
 #define REFUSED_MS	15000
+#define STILL_MS	2000
+#define COUNT_MS	60000
 
 static uint64_t block_size;
 
@@ -122,12 +124,32 @@ static bool leaves_heal(uint64_t whole)
 	return false;
 }
 
-/* All of a kernel's tables, that of a process apart. */
+/*
+ * All of a kernel's tables, those of processes apart, once their number stands
+ * still: they are freed by a worker, after a grace period.
+ *
+ * Return: how many, or -1 if it does not stand still.
+ */
 static int64_t count_tables(void)
 {
+	uint64_t begun = now_ms(), since = begun;
+	int64_t tables = -1, now;
 	struct leaves l;
 
-	return leaves_read(&l) ? (int64_t)l.pt_pages - (int64_t)l.process_pt : -1;
+	do {
+		if (!leaves_read(&l))
+			return -1;
+		now = (int64_t)l.pt_pages - (int64_t)l.process_pt;
+		if (now != tables) {
+			tables = now;
+			since = l.at_ms;
+		} else if (l.at_ms - since >= STILL_MS) {
+			return tables;
+		}
+		/* Reading keeps a collapse from detaching tables. */
+		sleep_ms(250);
+	} while (now_ms() - begun < COUNT_MS);
+	return -1;
 }
 
 static bool set_state(uint64_t phys, const char *state)
@@ -246,6 +268,8 @@ void dimm_check(const char *name)
 		tables = count_tables();
 		if (!r)
 			first = tables;
+		if (!why && tables < 0)
+			why = "the number of tables does not stand still, or can't be read";
 		note("dimm round=%u ms=%" PRIu64 " tables=%" PRId64, r, begun, tables);
 	}
 	if (!why && tables != first)
