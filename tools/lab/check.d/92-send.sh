@@ -54,7 +54,7 @@ for i, mail in enumerate(mails):
         bad.append(f'mail {i} is no answer to the letter')
     if i and not who(mail, 'To', 'Cc') - everyone == set() and not re.search(r'^[Cc]c: ', body, re.M):
         bad.append(f'mail {i} goes to one who does not get the letter')
-    if not i and ('***' in body or 'Needs:' in body or '--- ' in body.split('This applies to ')[0]):
+    if not i and ('***' in body or 'Needs:' in body or re.search(r'^--- ', body.split('This applies to ')[0], re.M)):
         bad.append('the letter holds what is not for it')
 print('; '.join(bad))
 C
