@@ -3,6 +3,8 @@
 # make send: each series as mails, which a program stores that stands in for sendmail. What was stored is read as a recipient would,
 # by git am and by b4 (Debian 12's 0.12.0, offline; it has no b4 prep --check, which came with 0.14). Then what goes wrong, with a
 # kernel of four files. No mail leaves the machine.
+#
+# By name only.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
