@@ -21,7 +21,6 @@
  * whether the worker comes to an end with it: lab_burst: stray=gone, or stray=queued.
  */
 #include <linux/delay.h>
-#include <linux/kernel_leaf.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -143,10 +142,12 @@ static void was_collapsed(void *data, unsigned long addr, enum pgtable_level lev
 }
 
 static void was_refused(void *data, unsigned long addr, enum pgtable_level level,
-			enum kernel_leaf_refusal why)
+			int why)
 {
+	const int busy = 1; /* KERNEL_LEAF_BUSY of arch/arm64/mm/collapse.h */
+
 	guard(spinlock_irqsave)(&lock);
-	if (why != KERNEL_LEAF_BUSY)
+	if (why != busy)
 		was_looked_at(addr, level);
 }
 
