@@ -4,8 +4,8 @@
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$LAB/../.." && pwd)
-# shellcheck source=tools/lab/base.conf
-. "$LAB/base.conf"
+# shellcheck source=tools/lab/tree/base.conf
+. "$LAB/tree/base.conf"
 
 me=${0##*/}
 die() { echo "${me%.sh}: $*" >&2; exit 1; }
@@ -14,7 +14,7 @@ note() { echo "# $*"; }
 # The kernel's make must not see what was meant for ours; J holds the -j.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
-export LC_ALL=C GIT_CONFIG_GLOBAL=$LAB/gitconfig GIT_CONFIG_NOSYSTEM=1
+export LC_ALL=C GIT_CONFIG_GLOBAL=$LAB/tree/gitconfig GIT_CONFIG_NOSYSTEM=1
 J=${J:-$(($(nproc) + 1))}
 KDIR=${KDIR-} BASE_TARBALL=${BASE_TARBALL-} FORCE=${FORCE-} SERIES=${SERIES-}
 
