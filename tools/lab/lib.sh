@@ -7,9 +7,24 @@ TOP=$(cd "$LAB/../.." && pwd)
 # shellcheck source=tools/lab/tree/base.conf
 . "$LAB/tree/base.conf"
 
+# To fail: one line, and an exit status (1, or die_status). To say something: a line that begins with #.
 me=${0##*/}
-die() { echo "${me%.sh}: $*" >&2; exit 1; }
+die() { echo "${me%.sh}: $*" >&2; exit "${die_status:-1}"; }
 note() { echo "# $*"; }
+
+# Options and variables. A script has its help in $usage, and getopts behind a colon: -h prints it, *) is for wrong_option.
+wrong_option() { echo "$usage" >&2; die "-$OPTARG: unknown option, or its value is missing"; }
+# number 'NAME=' VALUE LEAST [MOST]; for an option '-n ' VALUE ...
+number() {
+	[[ $2 =~ ^[0-9]{1,9}$ && $((10#$2)) -ge $3 && $((10#$2)) -le ${4:-999999999} ]] ||
+		die "$1$2: a number from $3 ${4:+to }${4:-up} is expected"
+}
+# one_of 'NAME=' VALUE WORD...
+one_of() {
+	local name=$1 value=$2
+	shift 2
+	[[ " $* " = *" $value "* && $value != *' '* && $value ]] || die "$name$value: one of these is expected: $*"
+}
 
 # The kernel's make must not see what was meant for ours; J holds the -j.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
@@ -130,12 +145,12 @@ format_series() {
 
 # Says which commits of a tree are whose, after their patches were applied: series_mark TREE BASE COMMIT < names of series
 series_mark() {
-	local s all n=0
-	mapfile -t all < <(git -C "$1" rev-list --reverse "$2..$3")
+	local s commits n=0
+	mapfile -t commits < <(git -C "$1" rev-list --reverse "$2..$3")
 	series_branches "$1" | while read -r s; do git -C "$1" update-ref -d "$(series_tip "$s")"; done
 	while read -r s; do
 		n=$((n + $(patches "$s" | wc -l)))
-		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${all[n - 1]}" || return
+		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${commits[n - 1]}" || return
 	done
 }
 

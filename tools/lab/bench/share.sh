@@ -4,36 +4,20 @@
 # in a block of its own, which is split already (guest/modules/lab_share.c). REPORT says which cache lines of the kernel's they have in
 # common as they do so (plugins/share.c), by name. System.map is taken from beside the Image, or from its build folder.
 set -u
-me=share.sh
-die() { echo "$me: $*" >&2; exit 2; }
+. "$(dirname "$0")/../lib.sh"
+. "$LAB/bench/plugin.sh"
 
-lab=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 3 ] || die "usage: share.sh REPORT [options of run.sh] IMAGE INITRD"
 report=$1
 shift
-image=${*: -2:1}
-[ -r "$image" ] || die "$image: no such Image; build the kernel first"
-map=$(dirname "$image")/System.map
-[ -r "$map" ] || map=$(dirname "$image")/../../../System.map
-[ -r "$map" ] || die "$image: no System.map beside it; copy the one of its build there"
+system_map
 vectors=$(awk '$3 == "vectors" { print $1 }' "$map")
 [ "$vectors" ] || die "$map: no vectors in it; is it an arm64 kernel's?"
-
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lab.XXXXXX") || die "${TMPDIR:-/tmp} can't be written; set TMPDIR to a folder that can"
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM HUP
-"${HOSTCC:-gcc}" -O2 -Wall -Wextra -shared -fPIC -o "$dir/share.so" "$lab/bench/plugins/share.c" 2> "$dir/log" ||
-	die "the plugin does not build: $(head -n 1 "$dir/log")"
-real=${QEMU:-qemu-system-aarch64}
+scratch_tmp
 # The vector of interrupts that are taken at EL1.
-cat > "$dir/qemu" <<WRAP
-#!/bin/sh
-[ "\${1-}" = --version ] && exec "$real" --version
-exec "$real" -plugin "$dir/share.so,out=$dir/report,irq=0x$(printf %x $((0x$vectors + 0x280)))" "\$@"
-WRAP
-chmod +x "$dir/qemu"
-verdict=$(QEMU=$dir/qemu "$lab/run/run.sh" -q -a 'nokaslr lab=bench lab.bench=share' "$@" 2>&1) || die "$(tail -n 1 <<< "$verdict")"
-[ -s "$dir/report" ] || die "no report: $(tail -n 1 <<< "$verdict")"
+with_plugin share "out=$TMP/report,irq=0x$(printf %x $((0x$vectors + 0x280)))"
+verdict=$(QEMU=$TMP/qemu "$LAB/run/run.sh" -q -a 'nokaslr lab=bench lab.bench=share' "$@" 2>&1) || die "$(tail -n 1 <<< "$verdict")"
+[ -s "$TMP/report" ] || die "no report: $(tail -n 1 <<< "$verdict")"
 
 # The symbols that begin in each line, or the one before it; what is not in the image was allocated.
 sort "$map" | awk '
@@ -51,4 +35,4 @@ sort "$map" | awk '
 		$1 = $1 " name=" (what ? what : "-")
 	}
 	{ print }
-' - "$dir/report" > "$dir/named" && cp "$dir/named" "$report" || die "$report can't be written"
+' - "$TMP/report" > "$TMP/named" && cp "$TMP/named" "$report" || die "$report can't be written"

@@ -5,22 +5,17 @@
 # such as 'lab.bench=stat lab.heal_ms=3000'. One CPU, instructions counted: two runs say the same to the byte. System.map beside
 # the Image, or in its build folder, tells where the kernel's image is.
 set -u
-me=tlb.sh
-die() { echo "$me: $*" >&2; exit 2; }
+. "$(dirname "$0")/../lib.sh"
+. "$LAB/bench/plugin.sh"
 
-lab=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 5 ] || die "usage: tlb.sh REPORT 'MODEL' 'WORDS' [options of run.sh] IMAGE INITRD"
-report=$1 model=$2 words=$3
+report=$1 model=$2 words=$3 mib=2048
 shift 3
-image=${*: -2:1} mib=2048
 for ((i = 1; i < $#; i++)); do
 	[ "${!i}" != -M ] || { i=$((i + 1)); mib=${!i}; }
 done
-[[ $mib =~ ^[0-9]+$ ]] || die "-M $mib: a number of MiB is expected"
-[ -r "$image" ] || die "$image: no such Image; build the kernel first"
-map=$(dirname "$image")/System.map
-[ -r "$map" ] || map=$(dirname "$image")/../../../System.map
-[ -r "$map" ] || die "$image: no System.map beside it; copy the one of its build there"
+number '-M ' "$mib" 128
+system_map
 range=$(awk '$3 == "_text" { a = $1 } $3 == "_end" { b = $1 } END { if (a && b) print "0x" a "-0x" b }' "$map")
 [ "$range" ] || die "$map: no _text and _end in it; is it the kernel's?"
 
@@ -30,30 +25,20 @@ for shm in /dev/shm "${TMPDIR:-/tmp}"; do
 	free=
 done
 [ "$free" ] || die "a file of $mib MiB finds room neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lab.XXXXXX") || die "${TMPDIR:-/tmp} can't be written; set TMPDIR to a folder that can"
+scratch_tmp
 ram=$(mktemp "$shm/lab-memory.XXXXXX") || die "$shm can't be written"
-trap 'rm -rf "$dir" "$ram"' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'rm -rf "$TMP" "$ram"' EXIT
 truncate -s "${mib}M" "$ram" || die "$ram: no room"
 
-"${HOSTCC:-gcc}" -O2 -Wall -Wextra -shared -fPIC -o "$dir/tlb.so" "$lab/bench/plugins/tlb.c" 2> "$dir/log" ||
-	die "the plugin does not build: $(head -n 1 "$dir/log")"
-real=${QEMU:-qemu-system-aarch64}
-args="ram=$ram,out=$dir/report,image=$range"
+args="ram=$ram,out=$TMP/report,image=$range"
 for word in $model; do args+=",$word"; done
-cat > "$dir/qemu" <<WRAP
-#!/bin/sh
-[ "\${1-}" = --version ] && exec "$real" --version
-exec "$real" -object "memory-backend-file,id=ram,mem-path=$ram,share=on,size=${mib}M" -machine memory-backend=ram \\
-	-plugin "$dir/tlb.so,$args" "\$@"
-WRAP
-chmod +x "$dir/qemu"
+with_plugin tlb "$args" "-object memory-backend-file,id=ram,mem-path='$ram',share=on,size=${mib}M -machine memory-backend=ram"
 # Copies by helpers of QEMU's would pass the plugin by: no FEAT_MOPS, and no SVE in the C library.
-verdict=$(QEMU=$dir/qemu "$lab/run/run.sh" -i -q -a 'arm64.nomops arm64.nosve arm64.nosme norandmaps lab=bench '"$words" "$@" 2>&1)
+verdict=$(QEMU=$TMP/qemu "$LAB/run/run.sh" -i -q -a 'arm64.nomops arm64.nosve arm64.nosme norandmaps lab=bench '"$words" "$@" 2>&1)
 rc=$?
 console=$(sed -n 's/.*console: \(.*\))$/\1/p' <<< "$verdict")
 plugin=$(grep -hm 1 '^tlb: ' "${console%/*}/qemu.log" 2>/dev/null || grep -m 1 -o 'tlb: .*' <<< "$verdict")
 [ $rc = 0 ] || die "${plugin:-$(tail -n 1 <<< "$verdict")}"
-[ -s "$dir/report" ] && grep -q '^checked=' "$dir/report" || die "no report: ${plugin:-$verdict}"
-cp "$dir/report" "$report" || die "$report can't be written"
+[ -s "$TMP/report" ] && grep -q '^checked=' "$TMP/report" || die "no report: ${plugin:-$verdict}"
+cp "$TMP/report" "$report" || die "$report can't be written"
 grep -q ' disagreed=0$' "$report" || die "walks that QEMU does not agree with: $plugin"

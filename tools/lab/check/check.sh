@@ -8,7 +8,7 @@
 set -u
 . "$(dirname "$0")/../lib.sh"
 jobs=${CHECK_JOBS:-2}
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "CHECK_JOBS=$jobs: a number from 1 up is expected"
+number CHECK_JOBS= "$jobs" 1
 make_build
 export BUILD TREE TOP LAB J
 

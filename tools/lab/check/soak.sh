@@ -9,6 +9,7 @@
 #	SOAK_LIMIT=1800         seconds for a job (600), where more of them run at a time than there are CPUs
 set -u
 . "$(dirname "$0")/../lib.sh"
+. "$LAB/run/machines.sh"
 
 usage="usage: soak.sh                prints the list
        soak.sh kernels        builds the kernels and the guests that the jobs boot
@@ -20,6 +21,7 @@ usage="usage: soak.sh                prints the list
   -d MASK      disturbs the schedule: 1 by timers, 2 at the edges of locks, 3 by both (0)
   -w           beside processes that do what splits and collapses, too"
 
+kernels='debug kcsan lab kunit-16k kunit-64k'
 job_seconds=100 job_limit=${SOAK_LIMIT:-600} jobs_an_hour=30
 
 # One that is KUnit's alone, without modules and all that processes could do: is_small KERNEL
@@ -33,7 +35,7 @@ initrd() {
 
 kernels() {
 	local k
-	for k in debug kcsan lab kunit-16k kunit-64k; do
+	for k in $kernels; do
 		"$LAB/tree/kbuild.sh" "$TREE" "$k" "$BUILD/obj/linux-$k" || exit
 		if is_small "$k"; then
 			lab_make -C "$LAB/guest" OUT="$BUILD/guest/plain" || die "the guest's init does not build"
@@ -45,9 +47,10 @@ kernels() {
 
 # Every combination once, those that differ in much behind each other.
 combinations() {
-	local kernel machine cpus fail delay work
-	for kernel in debug kcsan lab kunit-16k kunit-64k; do
-		for machine in bbml3 nobbml3 mixed 'bbml3 -R' 'mixed -R'; do
+	local kernel machine machines cpus fail delay work
+	mapfile -t machines < <(machines_of_soak plain; machines_of_soak realm | sed 's/$/ -R/')
+	for kernel in $kernels; do
+		for machine in "${machines[@]}"; do
 			for cpus in 1 2 4 8; do
 				for fail in 0 10; do
 					for delay in 0 3; do
@@ -68,7 +71,7 @@ combinations() {
 
 list() {
 	local all n first last hours=${SOAK_HOURS:-8} i step=101
-	[[ $hours =~ ^[1-9][0-9]*$ ]] || die "SOAK_HOURS=$hours: a number from 1 up is expected"
+	number SOAK_HOURS= "$hours" 1
 	first=1 last=$((hours * jobs_an_hour))
 	if [ -n "${SOAK_SEEDS-}" ]; then
 		[[ $SOAK_SEEDS =~ ^([0-9]+)\.\.([0-9]+)$ ]] || die "SOAK_SEEDS=$SOAK_SEEDS: FIRST..LAST is expected, e.g. 1..240"
@@ -114,15 +117,16 @@ job() {
 		d) delay=$OPTARG ;;
 		w) work=1 ;;
 		h) echo "$usage"; exit 0 ;;
-		*) echo "$usage" >&2; die "-$OPTARG: unknown option, or its value is missing" ;;
+		*) wrong_option ;;
 		esac
 	done
 	[ $# -lt $OPTIND ] && [ "$kernel" ] && [ "$machine" ] && [ "$cpus" ] && [ "$seed" ] || { echo "$usage" >&2; die "-k, -m, -c and -s are expected"; }
-	[[ $kernel =~ ^(debug|kcsan|lab|kunit-16k|kunit-64k)$ ]] || die "-k $kernel: debug, kcsan, lab, kunit-16k or kunit-64k is expected"
-	[[ $seed =~ ^[0-9]{1,9}$ ]] || die "-s $seed: a number of up to nine digits is expected"
-	[[ $fail =~ ^[0-9]+$ ]] && [ "$fail" -le 100 ] || die "-f $fail: a number from 0 to 100 is expected"
-	[[ $delay =~ ^[0-3]$ ]] || die "-d $delay: a number from 0 to 3 is expected"
-	[[ $job_limit =~ ^[1-9][0-9]*$ ]] || die "SOAK_LIMIT=$job_limit: seconds are expected"
+	# shellcheck disable=SC2086 # words
+	one_of '-k ' "$kernel" $kernels
+	number '-s ' "$seed" 0
+	number '-f ' "$fail" 0 100
+	number '-d ' "$delay" 0 3
+	number SOAK_LIMIT= "$job_limit" 1
 	! is_small "$kernel" || [ -z "$work" ] || die "-w: the kernel of -k $kernel is KUnit's alone"
 	image=$(image "$kernel") initrd=$(initrd "$kernel")
 	for f in "$image" "$initrd"; do

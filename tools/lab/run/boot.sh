@@ -55,3 +55,27 @@ spare_tree() {
 	flock 7
 	worktree "$spare" "$(git -C "$TREE" rev-parse HEAD)"
 }
+
+# trees_wanted [DEFAULT]: sets trees, which are ours, the unmodified base, or both, as TREES= says.
+trees_wanted() {
+	local tree
+	trees=${TREES:-${1:-ours}}
+	for tree in $trees; do one_of TREES= "$tree" base ours; done
+}
+
+# chosen NAME: one of the patterns in the array patterns is its.
+chosen() {
+	local p
+	for p in "${patterns[@]}"; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $1 != $p ]] || return 0
+	done
+	return 1
+}
+
+# kunit_passed DIR: kunit.py judges the console there. Sets total, its line of counts; false unless some passed and none failed.
+kunit_passed() {
+	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$1/console.log" > "$1/kunit.txt" 2>&1
+	total=$(grep -E 'Ran [0-9]+ tests' "$1/kunit.txt") total=${total#*] }
+	grep -qE 'passed: [1-9]' <<< "$total" && ! grep -qE '(failed|crashed|errors): [1-9]' <<< "$total"
+}

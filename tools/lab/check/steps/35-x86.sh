@@ -13,9 +13,9 @@ set -u
 # shellcheck source=tools/lab/run/boot.sh
 . "$LAB/run/boot.sh"
 
-# shellcheck disable=SC2034 # die says it
 me=x86
-parts='boots riscv' trees=${TREES:-ours}
+parts='boots riscv'
+trees_wanted
 for part in ${X86:=riscv}; do
 	[[ " $parts " = *" $part "* ]] || die "X86: $part is none; there are: $parts"
 done
@@ -28,11 +28,10 @@ field() { grep -E "$1" "$rundir/lines" | tail -n 1 | grep -oE "(^| )$2=[0-9]+" |
 declare -A got
 
 suites() { # NAME: KUnit's, which ran as the kernel booted
-	local total
-	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$rundir/console.log" > "$rundir/kunit.txt" 2>&1
-	total=$(grep -E 'Ran [0-9]+ tests' "$rundir/kunit.txt")
-	note "$1: ${total#*] }"
-	if grep -qE 'passed: [1-9]' <<< "$total" && ! grep -qE 'failed: [1-9]|crashed: [1-9]|errors: [1-9]' <<< "$total"; then ok "$1"
+	local total passed=1
+	kunit_passed "$rundir" || passed=''
+	note "$1: $total"
+	if [ "$passed" ]; then ok "$1"
 	else nok "$1" "${total:-no tests were run}, see $rundir/kunit.txt"; fi
 }
 
@@ -76,7 +75,6 @@ as_base() { least "$1" "$2" "${3:+$(($3 * 6 / 5))}" "$4"; }
 
 if wanted boots; then
 	for tree in $trees; do
-		[[ $tree =~ ^(base|ours)$ ]] || die "TREES: $tree is none; base and ours are"
 		[ "$tree" = base ] || tree=linux
 		guest "$tree-x86"
 		first "$tree"

@@ -12,14 +12,13 @@ set -u
 words='kunit.enable=1 lab=none leaf_fuzz.ops=100'
 
 suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be there) [run.sh's arguments]
-	local name=$1 skip=$2 run=$BUILD/run/$1 out total skipped
+	local name=$1 skip=$2 run=$BUILD/run/$1 out total skipped passed=''
 	shift 2
 	out=$("$LAB/run/run.sh" -q -t 600 -a "$words" -o "$run" "$@" \
 		"$image" "$initrd" 2>&1) || { nok "$name" "$(tail -n 1 <<< "$out")"; return; }
-	python3 "$TREE/tools/testing/kunit/kunit.py" parse "$run/console.log" > "$run/kunit.txt" 2>&1
-	total=$(grep -E 'Ran [0-9]+ tests' "$run/kunit.txt")
-	echo "# $name: ${total#*] }"
-	if ! grep -qE 'passed: [1-9]' <<< "$total" || grep -qE 'failed: [1-9]|crashed: [1-9]|errors: [1-9]' <<< "$total"; then
+	kunit_passed "$run" && passed=1
+	note "$name: $total"
+	if [ -z "$passed" ]; then
 		nok "$name" "${total:-no tests were run}, see $run/kunit.txt"
 	elif [ "$skip" != any ] && skipped=$(sed -n 's/.*\[SKIPPED\] //p' "$run/kunit.txt" | grep -vE "^($skip)( |\$)"); then
 		nok "$name" "skipped: ${skipped//$'\n'/ }"

@@ -13,12 +13,8 @@ set -u
 # shellcheck source=tools/lab/run/boot.sh
 . "$LAB/run/boot.sh"
 
-# shellcheck disable=SC2034 # die says it
 me=dimm
-trees=${TREES:-ours}
-for tree in $trees; do
-	[[ "$tree" =~ ^(base|ours)$ ]] || die "TREES: $tree is none; base and ours are"
-done
+trees_wanted
 case ${DIMM-} in '' | efi) ;; *) die "DIMM=$DIMM: efi is expected, or none" ;; esac
 words="memhp_default_state=online_movable lab=dimm lab.hot_mib=1024 lab.heal_ms=60000"
 two="$words mem=2G lab.hot_at=4096 lab.rounds=${DIMM_ROUNDS:-2}"

@@ -11,11 +11,10 @@ set -u
 # shellcheck source=tools/lab/run/boot.sh
 . "$LAB/run/boot.sh"
 
-# shellcheck disable=SC2034 # die says it
 me=fuzz
 seed=${FUZZ_SEED:-1} ops=${FUZZ_OPS:-600}
-[[ $seed =~ ^[0-9]{1,9}$ ]] || die "FUZZ_SEED=$seed: a number of up to nine digits is expected"
-[[ $ops =~ ^[1-9][0-9]{0,6}$ ]] || die "FUZZ_OPS=$ops: a number from 1 up is expected"
+number FUZZ_SEED= "$seed" 0
+number FUZZ_OPS= "$ops" 1 9999999
 
 guest linux-lab
 words="kunit.enable=1 kunit.filter_glob=kernel_leaf_fuzz lab=none leaf_fuzz.seed=$seed leaf_fuzz.ops=$ops leaf_fuzz.threads=4"

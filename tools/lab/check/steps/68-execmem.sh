@@ -14,12 +14,11 @@ set -u
 # shellcheck source=tools/lab/run/boot.sh
 . "$LAB/run/boot.sh"
 
-# shellcheck disable=SC2034 # die says it
 me=execmem
 all='sees text churn small loads random bpf fault configs kasan kasan-sw kasan-hw clang'
 # Without the base there is nothing to say what loading should cost.
-trees=${TREES:-ours} default='sees text churn small'
-[ -z "${EXECMEM-}" ] || trees=${TREES:-base ours}
+default='sees text churn small'
+trees_wanted "${EXECMEM:+base ours}"
 with_base() { [[ " $trees " = *' base '* ]]; }
 ! with_base || default+=' loads'
 # All of lib/test_bpf.c takes four minutes, a failure of every allocation and other kernels longer.

@@ -132,7 +132,7 @@ expect 2 "not an arm64 Image" "$tmp/bzImage" "$tmp/initrd"
 expect 2 "leave out -R" -m x86 -R "$tmp/bzImage" "$tmp/initrd"
 QEMU_X86=$tmp/none expect 2 "install qemu-system-x86" -m x86 "$tmp/bzImage" "$tmp/initrd"
 
-expect 2 "bbml3, nobbml3, mixed, reverse, late or x86" -m 7 "$tmp/Image" "$tmp/initrd"
+expect 2 ", or x86, is expected" -m 7 "$tmp/Image" "$tmp/initrd"
 expect 2 "so -c 2 or more" -m mixed -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "so -c 2 or more" -m late -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "there is no model to take it" -x el2.inject "$tmp/Image" "$tmp/initrd"
