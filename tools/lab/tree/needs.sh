@@ -60,7 +60,6 @@ series_size() {
 }
 
 # patches/README.md with the columns as the letters and the patches in a folder have them: needs_column [FOLDER] < README
-# shellcheck disable=SC2120
 needs_column() {
 	awk -F '|' -v OFS='|' '
 		function put(i, text) { $i = " " text (text == "" ? "" : " ") }
@@ -89,7 +88,6 @@ needs_wrong() {
 	if [ "$(rows)" != "$names" ]; then
 		n=$(comm -3 <(rows) - <<< "$names" | xargs)
 		echo "patches/README.md: a row for each series, and no other, is expected: ${n:-one is there twice}"
-	# shellcheck disable=SC2119
 	elif ! needs_column < "$TOP/patches/README.md" | cmp -s - "$TOP/patches/README.md"; then
 		echo "patches/README.md: the columns are not what the cover letters and the patches say; run make series"
 	fi

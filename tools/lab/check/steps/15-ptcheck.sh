@@ -10,5 +10,5 @@ if why=$(lab_make -C "$LAB/run" OUT="$BUILD/tools" 2>&1) && [ -z "$why" ]; then
 else
 	nok ptcheck-builds "$(head -n 1 <<< "$why")"
 fi
-if why=$("$LAB/tests/ptcheck.sh" "$BUILD/tools/ptcheck" 2>&1); then ok ptcheck-rules; else nok ptcheck-rules "$(head -n 1 <<< "$why")"; fi
-if why=$("$LAB/tests/run.sh" 2>&1); then ok runner-verdicts; else nok runner-verdicts "$(head -n 1 <<< "$why")"; fi
+if why=$("$LAB/run/tests/ptcheck.sh" "$BUILD/tools/ptcheck" 2>&1); then ok ptcheck-rules; else nok ptcheck-rules "$(head -n 1 <<< "$why")"; fi
+if why=$("$LAB/run/tests/run.sh" 2>&1); then ok runner-verdicts; else nok runner-verdicts "$(head -n 1 <<< "$why")"; fi

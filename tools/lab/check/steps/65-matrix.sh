@@ -96,7 +96,7 @@ row() { # NAME NUMBER: one boot, one result
 
 mapfile -t names < <(all_rows | while read -r name; do chosen "$name" && echo "$name"; done)
 [ "${#names[@]}" -gt 0 ] || die "MATRIX=${MATRIX-}: no such row; they look like ours-mixed-realm-noalias-4, and * stands for anything"
-if why=$("$LAB/tests/mkdisk.sh" 2>&1); then ok matrix-disk; else nok matrix-disk "$(head -n 1 <<< "$why")"; fi
+if why=$("$LAB/run/tests/mkdisk.sh" 2>&1); then ok matrix-disk; else nok matrix-disk "$(head -n 1 <<< "$why")"; fi
 rm -rf "$out" && mkdir -p "$out/run" "$out/result" || die "$out can't be written; make room"
 disk=$out/disk.img
 "$LAB/run/mkdisk.sh" "$disk" || exit

@@ -41,11 +41,11 @@ fi
 without; fake curl 'echo "curl: (6) no such host" >&2; exit 6'
 fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *) echo "E: no such host" >&2; exit 100 ;; esac'
 fails no-network 'base kernel \(Debian: .*no such host; kernel.org: .*no such host\); mend the network' run "$lab/tree/base.sh"
-fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *download*) echo bad > linux-source-7.3_1_all.deb ;; esac'
-fails corrupt-deb 'checksum of linux-source-7.3 is not' run "$lab/tree/base.sh"
+fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *download*) echo bad > '"$BASE_PACKAGE"'_1_all.deb ;; esac'
+fails corrupt-deb "checksum of $BASE_PACKAGE is not" run "$lab/tree/base.sh"
 same corrupt-deb-not-kept "$(find "$out" -name '*.deb')" ''
-fake curl 'while [ "$1" != -o ]; do shift; done; echo "0123  linux-7.3.4.tar.xz" > "$2"'
-fails corrupt-download 'kernel.org: the checksum of linux-7.3.4.tar.xz is not' run "$lab/tree/base.sh"
+fake curl 'while [ "$1" != -o ]; do shift; done; echo "0123  linux-'"$BASE_VERSION"'.tar.xz" > "$2"'
+fails corrupt-download "kernel.org: the checksum of linux-$BASE_VERSION.tar.xz is not" run "$lab/tree/base.sh"
 fake df 'echo header; echo fs 9 9 100 9% /'
 fails no-space '100 MiB free, 6144 are needed' run "$lab/tree/base.sh"
 same no-space-nothing-fetched "$(find "$out" -name '*.xz' -o -name '*.deb')" ''
@@ -66,19 +66,33 @@ fails herd-no-test 'usage: litmus.sh DIR' run "$lab/check/formal/litmus.sh"
 
 # A tarball.
 without
-kernel "$TMP/linux-7.2.9" 7.2.9
-tar -C "$TMP" -cJf "$TMP/wrong.tar.xz" linux-7.2.9
+old=1.2.3
+kernel "$TMP/linux-$old" $old
+tar -C "$TMP" -cJf "$TMP/wrong.tar.xz" linux-$old
 echo garbage > "$TMP/garbage.tar.xz"
-mkdir "$TMP/sums"; cp "$TMP/wrong.tar.xz" "$TMP/sums/linux-7.3.4.tar.xz"; echo "0123  linux-7.3.4.tar.xz" > "$TMP/sums/sha256sums.asc"
+mkdir "$TMP/sums"; cp "$TMP/wrong.tar.xz" "$TMP/sums/linux-$BASE_VERSION.tar.xz"; echo "0123  linux-$BASE_VERSION.tar.xz" > "$TMP/sums/sha256sums.asc"
 # Room is not what these are about.
 fake df 'echo header; echo fs 9 9 99999 9% /'
-fails no-tarball 'no such file; name linux-7.3.4.tar.xz' run BASE_TARBALL="$TMP/none.tar.xz" "$lab/tree/base.sh"
-fails wrong-version 'holds Linux 7.2.9, not 7.3.4' run BASE_TARBALL="$TMP/wrong.tar.xz" "$lab/tree/base.sh"
+fails no-tarball "no such file; name linux-$BASE_VERSION.tar.xz" run BASE_TARBALL="$TMP/none.tar.xz" "$lab/tree/base.sh"
+fails wrong-version "holds Linux $old, not $BASE_VERSION" run BASE_TARBALL="$TMP/wrong.tar.xz" "$lab/tree/base.sh"
 fails garbage-tarball "garbage.tar.xz can't be unpacked" run BASE_TARBALL="$TMP/garbage.tar.xz" "$lab/tree/base.sh"
-fails wrong-checksum 'checksum of .*linux-7.3.4.tar.xz is not the one in' run BASE_TARBALL="$TMP/sums/linux-7.3.4.tar.xz" "$lab/tree/base.sh"
-kernel "$TMP/linux-7.3.4" 7.3.4
-head -c 1M /dev/zero > "$TMP/linux-7.3.4/big"
-tar -C "$TMP" -cJf "$TMP/right.tar.xz" linux-7.3.4
+fails wrong-checksum "checksum of .*linux-$BASE_VERSION.tar.xz is not the one in" run BASE_TARBALL="$TMP/sums/linux-$BASE_VERSION.tar.xz" "$lab/tree/base.sh"
+linux=linux-$BASE_VERSION
+kernel "$TMP/$linux" "$BASE_VERSION"
+head -c 1M /dev/zero > "$TMP/$linux/big"
+tar -C "$TMP" -cJf "$TMP/right.tar.xz" "$linux"
+# Another base is another line in base.conf; a tree of the one before is left as it is.
+made_up=9.8.7
+kernel "$TMP/linux-$made_up" $made_up
+tar -C "$TMP" -cJf "$TMP/linux-$made_up.tar.xz" linux-$made_up
+cp "$lab/tree/base.conf" "$TMP/base.conf"
+sed -i "s/^BASE_VERSION=.*/BASE_VERSION=$made_up/" "$lab/tree/base.conf"
+fails bump-other-tarball "holds Linux $BASE_VERSION, not $made_up" run BASE_TARBALL="$TMP/right.tar.xz" "$lab/tree/base.sh"
+works bump run BASE_TARBALL="$TMP/linux-$made_up.tar.xz" "$lab/tree/base.sh"
+same bump-version "$(git -C "$out/linux" show base:Makefile | head -n 3 | sed 's/.*= //' | xargs)" "${made_up//./ }"
+cp "$TMP/base.conf" "$lab/tree/base.conf"
+keep=1 fails bump-back "is based on Linux $made_up, not $BASE_VERSION; move it away" run BASE_TARBALL="$TMP/right.tar.xz" "$lab/tree/base.sh"
+rm -rf "$out"
 small() { (trap '' XFSZ; ulimit -f 256; run "$@"); }
 fails disk-full-midway "right.tar.xz can't be unpacked.*make room" small BASE_TARBALL="$TMP/right.tar.xz" "$lab/tree/base.sh"
 fails build-not-writable 'choose another folder with O=' run O=/dev/null/x "$lab/tree/base.sh"
@@ -89,7 +103,7 @@ kill $! && wait $! 2>/dev/null
 # KDIR, and the way of a patch into the tree and back.
 fails kdir-missing 'KDIR=/nonexistent is not a kernel tree' run KDIR=/nonexistent "$lab/tree/base.sh"
 fails kdir-other 'is not a kernel tree' run KDIR="$TMP/sums" "$lab/tree/base.sh"
-kdir=$TMP/linux-7.3.4
+kdir=$TMP/$linux
 git -C "$kdir" init -q && git -C "$kdir" add -A && git -C "$kdir" commit -qm one
 echo '// not committed' >> "$kdir/arch/arm64/mm/mmu.c"
 state() { (cd "$kdir" && find . -type f -exec sha256sum {} + | sort; find . -printf '%p %T@\n' | sort; git rev-parse HEAD); }
@@ -160,7 +174,7 @@ fails not-a-patch 'patches/10-say/0001-arm64-mm-Say-fifty.patch is not a patch; 
 cp -r "$TMP/saved/"* "$repo/patches/"
 works patches-mended run "$lab/tree/tree.sh"
 mkdir "$lab/tree/prerequisite"
-(cd "$TMP/linux-7.3.4" && sed 's/^90$/ninety/' arch/arm64/mm/mmu.c | diff -u --label a/arch/arm64/mm/mmu.c --label b/arch/arm64/mm/mmu.c \
+(cd "$TMP/$linux" && sed 's/^90$/ninety/' arch/arm64/mm/mmu.c | diff -u --label a/arch/arm64/mm/mmu.c --label b/arch/arm64/mm/mmu.c \
 	arch/arm64/mm/mmu.c -) > "$lab/tree/prerequisite/0001-ninety.patch"
 sed 's/^-90$/-elsewhere/' "$lab/tree/prerequisite/0001-ninety.patch" > "$lab/tree/prerequisite/0002-has-it.patch"
 rm -rf "$out/kdir"
@@ -197,7 +211,7 @@ fails no-tree "is not a kernel tree; run make tree" run "$lab/tree/kbuild.sh" "$
 mkdir -p "$out/objs/linux-one" && touch "$out/objs/linux-one/"{.lab-lock,.lab-key,.config,build.log,kept.o}
 printf '# base: bogus\n# objects: one\n' > "$lab/tree/configs/two.config"
 fails objects-of-another 'two: these options did not stick' kbuild_lines "$real_tree" two "$out/objs/linux-two"
-same objects-copied "$(cd "$out/objs/linux-two" && find . -maxdepth 1 -name kept.o -o -maxdepth 1 -name .lab-key -o -maxdepth 1 -name .config | xargs)" ./kept.o
+same objects-copied "$(cd "$out/objs/linux-two" && for f in kept.o .lab-key .config; do [ ! -e $f ] || echo $f; done)" kept.o
 if [ "$(uname -m)" != aarch64 ]; then
 	without aarch64-linux-gnu-gcc
 	fails build-without-cross 'no aarch64-linux-gnu-gcc; run make setup' run "$lab/tree/kbuild.sh" "$real_tree" min "$out/obj"

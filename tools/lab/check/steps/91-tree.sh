@@ -9,7 +9,7 @@ set -u
 
 without -
 fake df 'echo header; echo fs 9 9 99999 9% /'
-kernel "$TMP/kdir" 7.3.4
+kernel "$TMP/kdir" 1.2.3
 git -C "$TMP/kdir" init -q && git -C "$TMP/kdir" add -A && git -C "$TMP/kdir" commit -qm one
 export KDIR=$TMP/kdir
 keep=1 tree=$out/kdir/linux file=arch/arm64/mm/mmu.c patches=$repo/patches

@@ -107,7 +107,7 @@ unset TOP
 without -
 fake df 'echo header; echo fs 9 9 99999 9% /'
 kdir=$TMP/kdir
-kernel "$kdir" 7.3.4
+kernel "$kdir" 1.2.3
 mkdir "$kdir/scripts"
 cat > "$kdir/scripts/get_maintainer.pl" <<'C'
 print "Main Tainer <m\@example.org> (maintainer:THING)\n\"Rev I. Ewer\" <r\@example.org> (reviewer:THING)\n";
@@ -165,7 +165,7 @@ stops no-v1 'v1 of 20-two was not made here.* make it first: VERSION=1' send SER
 # The first version, and the second.
 works v1 send SERIES=20-two
 same v1-letter "$(sed -n '/^Subject: /s/.*: \[/[/p;/^This applies/p;/^  arm64: mm: The/p' "$sent/20-two/v1/0000-cover-letter.patch" | tr '\n' ';')" \
-	'[PATCH RFC 0/1] arm64: mm: The letter of 20-two;This applies to v7.3.4 in a tree that is not public, with these series on it;  arm64: mm: The letter of 10-one;'
+	'[PATCH RFC 0/1] arm64: mm: The letter of 20-two;This applies to v1.2.3 in a tree that is not public, with these series on it;  arm64: mm: The letter of 10-one;'
 same v1-no-base-commit "$(grep -c '^base-commit' "$sent/20-two/v1/0000-cover-letter.patch")" 0
 same v1-to "$(sed -n '/^To:/,/^$/p' "$sent/20-two/v1/0001"* | tr -d '\n')" "$(printf 'To: Main Tainer <m@example.org>Cc: "Rev I. Ewer" <r@example.org>,\tlist@example.org')"
 works v1-again send SERIES=20-two
@@ -175,10 +175,10 @@ run "$lab/tree/series.sh" > /dev/null || die "make series failed"
 fails v1-is-kept 'send/20-two/v1 is there already, and holds something else: make the next one with VERSION=2' send SERIES=20-two
 same v1-is-there "$(grep -c '^+two' "$sent/20-two/v1/0001"*)" 1
 # Now others have the base.
-git -C "$kdir" tag v7.3.4
+git -C "$kdir" tag v1.2.3
 works v2 send SERIES=20-two VERSION=2
 same v2-base-commit "$(sed -n '/^base-commit: /s///p;/^This applies/p' "$sent/20-two/v2/v2-0000-cover-letter.patch" | xargs)" \
-	"This applies to v7.3.4 at the base-commit below, with these series on it $(git -C "$kdir" rev-parse HEAD)"
+	"This applies to v1.2.3 at the base-commit below, with these series on it $(git -C "$kdir" rev-parse HEAD)"
 same v2-range-diff "$(sed -n '/^Range-diff against v1:/,/^base/p' "$sent/20-two/v2/v2-0000-cover-letter.patch" | grep -E '^ +[-+][-+]' | tr -d ' ' | xargs)" '-+two ++TWO'
 stored "$(tail -n 1 "$TMP/stdout")"
 same v2-mails "$(python3 "$TMP/mails.py" "$SINK" 1 2 "$from" 2>&1 | tail -n 1)" ''
