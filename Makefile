@@ -13,12 +13,11 @@ kernel = $L/tree/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
 image = $(B)/obj/$1-lab/arch/arm64/boot/Image
 guest = MAKEFLAGS= $(MAKE) -s -C $L/guest OUT=$(B)/guest/$1-lab KOBJ=$(B)/obj/$1-lab
 
-demo: kernel base-kernel ## (the default) the same work on the base and on ours; the table of leaves
-	@$(call guest,linux)
-	@$L/run/demo.sh $(call image,base) $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz $(B)/demo
+demo: tree ## (the default) the same work on the base and on ours: a picture of the map, and the table of leaves
+	@$L/run/demo.sh
 
 check: export NEEDS = check
-check: tree ## every test; STEPS="series tools" chooses some
+check: tree ## every test; STEPS=quick is the short one, STEPS="series tools" chooses some
 	@$L/check/check.sh
 
 bench: tree ## what fragmentation costs and healing gives back: table, JSON, pictures in build/bench/
@@ -39,6 +38,12 @@ kernel: tree ## the kernel with the series, in build/obj/linux-lab
 
 base-kernel: tree ## the unmodified base, in build/obj/base-lab
 	@$(call kernel,base,lab)
+
+try: ## any arm64 Image, as it is, through all machines under the auditor: IMAGE=/path [INITRD=/path] [TRY='options']; tools/lab/run/README.md
+	@$L/run/try.sh $(TRY) $(if $(IMAGE),"$(IMAGE)") $(if $(INITRD),"$(INITRD)")
+
+initrd: ## the guest for any arm64 kernel, without modules: build/guest/plain/initrd.cpio.gz
+	@MAKEFLAGS= $(MAKE) -s -C $L/guest OUT=$(B)/guest/plain
 
 shell: kernel ## boot ours to a shell in the guest
 	@$(call guest,linux)
@@ -82,4 +87,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help
+.PHONY: demo check try initrd bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help

@@ -12,6 +12,14 @@ me=${0##*/}
 die() { echo "${me%.sh}: $*" >&2; exit "${die_status:-1}"; }
 note() { echo "# $*"; }
 
+# A table whose cells are separated by tabs, with its columns aligned.
+columns() { python3 -c '
+import sys
+rows = [line.rstrip("\n").split("\t") for line in sys.stdin]
+width = [max(len(r[i]) for r in rows if len(r) > i + 1) for i in range(max(map(len, rows)) - 1)]
+for r in rows:
+    print("  ".join([c.ljust(w) for c, w in zip(r[:-1], width)] + r[-1:]).rstrip())'; }
+
 # Options and variables. A script has its help in $usage, and getopts behind a colon: -h prints it, *) is for wrong_option.
 wrong_option() { echo "$usage" >&2; die "-$OPTARG: unknown option, or its value is missing"; }
 # number 'NAME=' VALUE LEAST [MOST]; for an option '-n ' VALUE ...

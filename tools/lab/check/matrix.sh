@@ -91,5 +91,3 @@ table() {
 	printf '\n%s, 2 GiB of memory. healed: what memfd_secret() files had split, after they were closed\n' \
 		"$(cat "$out"/run/*/lines 2>/dev/null | sed -n 's/^\(Linux\) version \([^ ]*\) .*/\1 \2/p' | sort -u | paste -s -d ,)"
 }
-align() { awk -F '\t' '{ line[NR] = $0; for (i = 1; i < NF; i++) if (length($i) > w[i]) w[i] = length($i) }
-	END { for (n = 1; n <= NR; n++) { k = split(line[n], f, "\t"); s = ""; for (i = 1; i < k; i++) s = s sprintf("%-*s  ", w[i], f[i]); s = s f[k]; sub(/ +$/, "", s); print s } }'; }

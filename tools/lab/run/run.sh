@@ -14,7 +14,7 @@ $(machine_help 23)
   -e                 under the model also where it isn't needed
   -A                 under the model, which audits every store to the kernel's live tables and every TLBI: any violation fails the
                        run, and so does a run with nothing to audit. OUTDIR/audit has the reports, with names if there is a
-                       System.map where the build left it
+                       System.map beside the Image, or where the build left it
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -T                 with memory tagging (MTE), for CONFIG_KASAN_HW_TAGS
   -c CPUS            1 to 8 (default 4)
@@ -141,7 +141,9 @@ tr -d '\r' < "$log" | sed 's/^\[ *[0-9]*\.[0-9]*\]\(\[ *[TC][0-9]*\]\)\? //' > "
 . "$LAB/run/verdict.sh"
 # Subtests of KUnit are indented: only the guest's own points count, so a nested suite's plan is not taken for ours.
 reason=$(why)
-[ -z "$audit" ] || "$LAB/model/audit-names.sh" "$outdir/lines" "$(dirname "$image")/../../../System.map" > "$outdir/audit"
+map=$(dirname "$image")/System.map
+[ -r "$map" ] || map=$(dirname "$image")/../../../System.map
+[ -z "$audit" ] || "$LAB/model/audit-names.sh" "$outdir/lines" "$map" > "$outdir/audit"
 [ "$quiet" ] || grep -E '^(ok|not ok) |^# lab: (failed|heal=|churn|idle)' "$outdir/lines"
 if [ -n "$reason" ]; then
 	echo "verdict: fail ($reason; console: $log)"

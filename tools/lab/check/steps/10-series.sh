@@ -11,6 +11,16 @@ scratch_tmp
 
 if why=$("$LAB/tree/check-series.sh" 2>&1); then ok check-series; else nok check-series "$(grep -v '^#' <<< "$why" | head -n 1)"; fi
 
+# The README: the version of the base, and the table that make prints, if it was run here.
+bad=$(grep -ohE '\b[0-9]+\.[0-9]+\.[0-9]+\b' "$TOP/README.md" | grep -vxF "$BASE_VERSION" | sort -u | xargs)
+if [ -z "$bad" ]; then ok readme-version; else nok readme-version "README.md names $bad; the base is $BASE_VERSION (tools/lab/tree/base.conf)"; fi
+if [ -f "$BUILD/demo/readme.md" ]; then
+	why=$(python3 "$LAB/run/demo.py" "$BUILD/demo" 8192 compare < "$TOP/README.md" 2>&1)
+	if [ -z "$why" ]; then ok readme-table; else nok readme-table "$(head -n 1 <<< "$why")"; fi
+else
+	note "no build/demo: README.md's table is not compared; make makes it"
+fi
+
 mapfile -t list < <(patches)
 if [ "${#list[@]}" -gt 0 ]; then ok has-patches; else nok has-patches "patches/ holds none"; exit; fi
 

@@ -129,7 +129,7 @@ while [ $shown -lt ${#queue[@]} ]; do
 		shown=$((shown + 1))
 	done
 done
-printf '%s\n' "${names[@]}" | table | align > "$out/table.txt"
+printf '%s\n' "${names[@]}" | table | columns > "$out/table.txt"
 cat "$out"/result/* > "$out/results"
 note "${#queue[@]} boots in $((SECONDS - begin)) s: $(grep '^ok ' "$out/results" | grep -vc -e '-fails-as-known ') pass, $(grep -c '^ok .*-fails-as-known ' "$out/results") fail as known, $(grep -c '^not ok' "$out/results") fail; table in $out/table.txt"
 sed -n 's/^# known: //p' "$out/results" | sort | uniq -c | while read -r n why; do note "$n fail as known: $why"; done
