@@ -70,7 +70,7 @@ setup: ## install what is missing (as root)
 	@$L/tree/setup.sh
 
 clean: ## remove objects and results; build/linux and the downloads stay
-	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench)
+	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench try)
 	@[ ! -d $(B)/linux/.git ] || git -C $(B)/linux worktree prune
 
 help: ## this list
@@ -79,11 +79,11 @@ help: ## this list
 	@echo 'KDIR=/path      take the base from this kernel tree (its HEAD), which is only read'
 	@echo 'O=/path         build there instead of build/'
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
-	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit, execmem and dimm too (ours)'
-	@echo 'ALONE="NN-name"  make check has these series stand alone, on what they need; without it, all'
+	@echo 'TREES="base ours"  make check tests the unmodified base, too, in the steps matrix, audit, execmem and dimm (ours)'
+	@echo 'ALONE="NN-name"  make check STEPS=alone tests each of these series with only what it needs; without it, all'
 	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
-	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes these series and what they need alone; without it, all'
-	@echo 'FORCE=1         make tree drops what patches/ does not hold'
+	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes only these series and what they need; without it, all'
+	@echo 'FORCE=1         make tree drops commits that patches/ does not hold'
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:

@@ -44,6 +44,7 @@ KDIR=${KDIR-} BASE_TARBALL=${BASE_TARBALL-} FORCE=${FORCE-} SERIES=${SERIES-}
 # Relative names are relative to where the user typed make.
 BUILD=${O:-$TOP/build}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+[ -z "${O-}" ] || export O=$BUILD # for what is called from another folder
 if [ -n "$KDIR" ]; then
 	[ -f "$KDIR/Kbuild" ] && [ -d "$KDIR/arch/arm64/mm" ] || die "KDIR=$KDIR is not a kernel tree; name the top of one"
 	KDIR=$(cd "$KDIR" && pwd)

@@ -32,7 +32,7 @@ while getopts :m:l:a:c:M:t:o:h flag; do
 	esac
 done
 shift $((OPTIND - 1))
-[ $# = 1 ] || [ $# = 2 ] || { echo "$usage" >&2; die "an IMAGE is expected (make try IMAGE=...)"; }
+[ $# = 1 ] || [ $# = 2 ] || die "an IMAGE is expected: make try IMAGE=/path/to/arch/arm64/boot/Image, or try.sh -h"
 image=$1 initrd=${2-}
 number '-c ' "$cpus" 2 8
 for row in $rows; do is_machine "$row" || [ "$row" = realm ] || die "-m $row: $(machines | xargs) or realm is expected"; done
