@@ -1,27 +1,35 @@
 # shellcheck shell=bash
 # Sourced: the list of machines, which the runner, its help, the matrix, the soak and make try share. What each must show in the
 # matrix follows from facts() in check/matrix.sh.
-#
-#	name      the CPUs that lack FEAT_BBM level 3
-#	soak      where the soak takes it: on a plain machine, in a Realm, or in both
-machine_list() {
-	cat <<-'LIST'
-		bbml3    none   plain,realm  all
-		nobbml3  all    plain        none
-		mixed    last   plain,realm  all but the last
-		reverse  first  -            all but the first
-		late     last   -            all but the last, which is left offline for the guest to bring up
-	LIST
+MACHINES=(
+	# name, the CPUs that lack BBML3, where the soak takes it, and in words which CPUs have it
+	'bbml3    none   plain,realm  all'
+	'nobbml3  all    plain        none'
+	'mixed    last   plain,realm  all but the last'
+	'reverse  first  -            all but the first'
+	'late     last   -            all but the last, which is left offline for the guest to bring up'
+)
+machines() { local m; for m in "${MACHINES[@]}"; do echo "${m%% *}"; done; }
+find_machine() { # NAME: sets name, lacks, soak and what
+	local m
+	for m in "${MACHINES[@]}"; do
+		read -r name lacks soak what <<< "$m"
+		[ "$name" != "$1" ] || return 0
+	done
+	return 1
 }
-machines() { machine_list | sed 's/ .*//'; }
-is_machine() { machines | grep -qxFe "$1"; }
-machine_lacks() { machine_list | sed -n "s/^$1 *\([a-z]*\) .*/\1/p"; } # MACHINE: none, all, first or last
-# The CPUs differ: this needs two, and the model.
-machine_is_mixed() { [[ $(machine_lacks "$1") = first || $(machine_lacks "$1") = last ]]; }
+is_machine() { local name lacks soak what; find_machine "$1"; }
+# The CPUs differ: this needs two of them, and the model.
+machine_is_mixed() { local name lacks='' soak what; find_machine "$1" && [[ $lacks = first || $lacks = last ]]; }
 machines_of_soak() { # plain or realm
-	machine_list | while read -r name _ worlds _; do [[ ,$worlds, != *",$1,"* ]] || echo "$name"; done
+	local name lacks soak what
+	for name in $(machines); do find_machine "$name" && [[ ,$soak, = *",$1,"* ]] && echo "$name"; done
 }
 machine_words() { machines | sed '$!s/$/,/' | xargs | sed 's/, \([^,]*\)$/ or \1/'; } # for a message
 machine_help() { # INDENT
-	machine_list | while read -r name _ _ what; do printf "%${1}s%-9s %s\n" '' "$name" "$what"; done
+	local m name lacks soak what
+	for m in "${MACHINES[@]}"; do
+		read -r name lacks soak what <<< "$m"
+		printf "%${1}s%-9s %s\n" '' "$name" "$what"
+	done
 }

@@ -50,15 +50,20 @@ large_memory() {
 }
 
 # What the CPUs are, without the model and with it.
-cpu=max last=$((cpus - 1)) lacks=
-case $(machine_lacks "$machine") in
-none) [ "$model" ] || cpu+=,midr=0x410fd8e0 ;; # Neoverse N3 is on the kernel's list of CPUs
-all) lacks=0-$last ;;
-first) lacks=0 ;;
-last) lacks=$last ;;
-esac
-[ "$machine" != late ] || words+=" maxcpus=$last"
-[ "$machine" != x86 ] || cpu+=,pse=on,pdpe1gb=on
+cpu=max last=$((cpus - 1))
+if find_machine "$machine"; then
+	case $lacks in
+	none) # Neoverse N3 is on the kernel's list of CPUs
+		lacks=''
+		[ "$model" ] || cpu+=,midr=0x410fd8e0 ;;
+	all) lacks=0-$last ;;
+	first) lacks=0 ;;
+	last) lacks=$last ;;
+	esac
+	[ "$machine" != late ] || words+=" maxcpus=$last"
+else # x86
+	lacks='' cpu+=,pse=on,pdpe1gb=on
+fi
 
 board=virt,gic-version=3,its=on${mte:+,mte=on}
 console="ttyAMA0 earlycon" sockets=''

@@ -82,7 +82,7 @@ version=$("$qemu" --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p
 [ -n "$version" ] || die "$qemu: not found; install $package"
 [ "$version" -ge "$QEMU_MIN" ] || die "$qemu is version $version; $QEMU_MIN or newer is needed (Debian 12: from bookworm-backports)"
 
-is_machine "$machine" || [ "$machine" = x86 ] || die "-m $machine: $(machine_words), or x86, is expected"
+[ "$machine" = x86 ] || is_machine "$machine" || die "-m $machine: $(machine_words), or x86, is expected"
 if machine_is_mixed "$machine"; then
 	model=1
 	[ "$cpus" -ge 2 ] || die "-m $machine: one CPU lacks what another has, so -c 2 or more is needed"
