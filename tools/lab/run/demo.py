@@ -51,7 +51,8 @@ def bar(v, mib, width=40):
 
 
 def picture(folder, mib):
-    print(f'\nThe linear map of {mib // 1024} GiB, a cell for {mib // 40} MiB:  # by 1G and 32M  = by 2M  - by 64K  . by 4K')
+    size = f'{mib // 1024} GiB' if mib % 1024 == 0 else f'{mib} MiB'
+    print(f'\nThe linear map of {size}, a cell for {mib // 40} MiB:  # by 1G and 32M  = by 2M  - by 64K  . by 4K')
     for who, name in ('base', 'unmodified'), ('ours', 'with the series'):
         got = read(folder, who, 'secretmem')
         if not got:
