@@ -188,7 +188,7 @@ mv "$records" "$out/records"
 	echo "make bench: unmodified $BASE_VERSION and with the series, $opt, one CPU, $mib MiB, instructions counted (an instruction is not a cycle)"
 	awk -f "$LAB/bench/table.awk" "$out/records"
 } > "$out/table.txt"
-awk -f "$LAB/bench/json.awk" "$out/records" > "$out/bench.json"
+python3 "$LAB/bench/records-json.py" < "$out/records" > "$out/bench.json"
 awk -f "$LAB/bench/svg.awk" "$out/records" > "$out/bench.svg"
 {
 	echo '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>A linear map that heals: make bench</title>'
