@@ -7,7 +7,7 @@ import sys
 
 kinds = {}
 for line in sys.stdin:
-    kind, rest = line.rstrip('\n').split(' ', 1)
+    kind, _, rest = line.rstrip('\n').partition(' ')
     # The text of a source has blanks, and is the last.
     pairs = re.findall(r'(?<!\S)([^\s=]+)=((?<=text=).*|\S*)', rest)
     kinds.setdefault(kind, []).append({k: int(v) if re.fullmatch(r'-?\d+', v) else v for k, v in pairs})
