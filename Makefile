@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# make help says what there is. The work is done by tools/lab/*.sh.
+# make help says what there is. The work is done by tools/lab/*/*.sh.
 
 O ?= build
 L := tools/lab
@@ -9,30 +9,29 @@ B := $(abspath $(O))$(if $(KDIR),/kdir)
 J = $(or $(patsubst -j%,%,$(firstword $(filter -j%,$(MAKEFLAGS)))),$(shell expr $$(nproc) + 1))
 export J O KDIR BASE_TARBALL FORCE SERIES STEPS BISECT
 
-kernel = $L/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
+kernel = $L/tree/kbuild.sh $(B)/$1 $2 $(B)/obj/$1-$2
 image = $(B)/obj/$1-lab/arch/arm64/boot/Image
 guest = MAKEFLAGS= $(MAKE) -s -C $L/guest OUT=$(B)/guest/$1-lab KOBJ=$(B)/obj/$1-lab
 
-demo: kernel base-kernel ## (the default) the same work on the base and on ours; the table of leaves
-	@$(call guest,linux)
-	@$L/demo.sh $(call image,base) $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz $(B)/demo
+demo: tree ## (the default) the same work on the base and on ours: a picture of the map, and the table of leaves
+	@$L/run/demo.sh
 
 check: export NEEDS = check
-check: tree ## every test; STEPS="series tools" chooses some
-	@$L/check.sh
+check: tree ## every test; STEPS=quick is the short one, STEPS="series tools" chooses some
+	@$L/check/check.sh
 
 bench: tree ## what fragmentation costs and healing gives back: table, JSON, pictures in build/bench/
 	@$(call kernel,base,bench)
 	@$(call kernel,linux,bench)
 	@$(call kernel,linux,bench-suite)
-	@$L/bench-packages.sh $(B)/packages
-	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench.sh $(addprefix $(B)/obj/,base-bench linux-bench linux-bench-suite) $(B)/bench
+	@$L/bench/packages.sh $(B)/packages
+	@BENCH_PACKAGES=$${BENCH_PACKAGES-$(B)/packages} $L/bench/bench.sh $(addprefix $(B)/obj/,base-bench linux-bench linux-bench-suite) $(B)/bench
 
-soak: ## a list of jobs for hours on machines to spare: the churn by seed, machine, checker; tools/lab/soak.sh
-	@$L/soak.sh
+soak: ## a list of jobs for hours on machines to spare: the churn by seed, machine, checker; tools/lab/check/soak.sh
+	@$L/check/soak.sh
 
 soak-kernels: tree ## the kernels and guests that these jobs boot
-	@$L/soak.sh kernels
+	@$L/check/soak.sh kernels
 
 kernel: tree ## the kernel with the series, in build/obj/linux-lab
 	@$(call kernel,linux,lab)
@@ -40,32 +39,38 @@ kernel: tree ## the kernel with the series, in build/obj/linux-lab
 base-kernel: tree ## the unmodified base, in build/obj/base-lab
 	@$(call kernel,base,lab)
 
+try: ## any arm64 Image, as it is, through all machines under the auditor: IMAGE=/path [INITRD=/path] [TRY='options']; tools/lab/run/README.md
+	@$L/run/try.sh $(TRY) $(if $(IMAGE),"$(IMAGE)") $(if $(INITRD),"$(INITRD)")
+
+initrd: ## the guest for any arm64 kernel, without modules: build/guest/plain/initrd.cpio.gz
+	@MAKEFLAGS= $(MAKE) -s -C $L/guest OUT=$(B)/guest/plain
+
 shell: kernel ## boot ours to a shell in the guest
 	@$(call guest,linux)
-	@$L/run.sh -s $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz
+	@$L/run/run.sh -s $(call image,linux) $(B)/guest/linux-lab/initrd.cpio.gz
 
 tree: setup ## build/linux: the base with the series on top (SERIES=40-boot: that one and what it needs); build/base: the base
-	@$L/base.sh
-	@$L/tree.sh
+	@$L/tree/base.sh
+	@$L/tree/tree.sh
 
 model: ## the EL2 model (mixed CPUs, Realms) and its test guest: tools/lab/model/README.md
 	@MAKEFLAGS= $(MAKE) -s -C $L/model OUT=$(B)/model
 
 series: ## write the commits of build/linux to patches/ and copy the files that they add
-	@$L/series.sh
+	@$L/tree/series.sh
 
 send: export NEEDS = send
 send: setup ## write a series as mails and try them: SERIES=NN-name FROM='A Person <a@example.org>' [VERSION=2]; sends nothing
-	@$L/send.sh
+	@$L/tree/send.sh
 
 check-series: ## list where patches/, the copies and build/linux differ
-	@$L/check-series.sh
+	@$L/tree/check-series.sh
 
 setup: ## install what is missing (as root)
-	@$L/setup.sh
+	@$L/tree/setup.sh
 
 clean: ## remove objects and results; build/linux and the downloads stay
-	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench)
+	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench try)
 	@[ ! -d $(B)/linux/.git ] || git -C $(B)/linux worktree prune
 
 help: ## this list
@@ -74,12 +79,12 @@ help: ## this list
 	@echo 'KDIR=/path      take the base from this kernel tree (its HEAD), which is only read'
 	@echo 'O=/path         build there instead of build/'
 	@echo 'BASE_TARBALL=/path/linux-X.Y.Z.tar.xz   take the base from this file instead of the network'
-	@echo 'TREES="base ours"  make check has the unmodified base in the matrix, the audit, execmem and dimm too (ours)'
-	@echo 'ALONE="NN-name"  make check has these series stand alone, on what they need; without it, all'
+	@echo 'TREES="base ours"  make check tests the unmodified base, too, in the steps matrix, audit, execmem and dimm (ours)'
+	@echo 'ALONE="NN-name"  make check STEPS=alone tests each of these series with only what it needs; without it, all'
 	@echo 'BISECT="lab min"  make check builds and boots every commit with these configs (min)'
-	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes these series and what they need alone; without it, all'
-	@echo 'FORCE=1         make tree drops what patches/ does not hold'
+	@echo 'SERIES="NN-name"  make tree, and what follows from it, takes only these series and what they need; without it, all'
+	@echo 'FORCE=1         make tree drops commits that patches/ does not hold'
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help
+.PHONY: demo check try initrd bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help

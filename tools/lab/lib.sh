@@ -4,23 +4,47 @@
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$LAB/../.." && pwd)
-# shellcheck source=tools/lab/base.conf
-. "$LAB/base.conf"
+# shellcheck source=tools/lab/tree/base.conf
+. "$LAB/tree/base.conf"
 
+# To fail: one line, and an exit status (1, or die_status). To say something: a line that begins with #.
 me=${0##*/}
-die() { echo "${me%.sh}: $*" >&2; exit 1; }
+die() { echo "${me%.sh}: $*" >&2; exit "${die_status:-1}"; }
 note() { echo "# $*"; }
+
+# A table whose cells are separated by tabs, with its columns aligned.
+columns() { python3 -c '
+import sys
+rows = [line.rstrip("\n").split("\t") for line in sys.stdin]
+width = [max(len(r[i]) for r in rows if len(r) > i + 1) for i in range(max(map(len, rows)) - 1)]
+for r in rows:
+    print("  ".join([c.ljust(w) for c, w in zip(r[:-1], width)] + r[-1:]).rstrip())'; }
+
+# Options and variables. A script has its help in $usage, and getopts behind a colon: -h prints it, *) is for wrong_option.
+wrong_option() { echo "$usage" >&2; die "-$OPTARG: unknown option, or its value is missing"; }
+# number 'NAME=' VALUE LEAST [MOST]; for an option '-n ' VALUE ...
+number() {
+	[[ $2 =~ ^[0-9]{1,9}$ && $((10#$2)) -ge $3 && $((10#$2)) -le ${4:-999999999} ]] ||
+		die "$1$2: a number from $3 ${4:+to }${4:-up} is expected"
+}
+# one_of 'NAME=' VALUE WORD...
+one_of() {
+	local name=$1 value=$2
+	shift 2
+	[[ " $* " = *" $value "* && $value != *' '* && $value ]] || die "$name$value: one of these is expected: $*"
+}
 
 # The kernel's make must not see what was meant for ours; J holds the -j.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
-export LC_ALL=C GIT_CONFIG_GLOBAL=$LAB/gitconfig GIT_CONFIG_NOSYSTEM=1
+export LC_ALL=C GIT_CONFIG_GLOBAL=$LAB/tree/gitconfig GIT_CONFIG_NOSYSTEM=1
 J=${J:-$(($(nproc) + 1))}
 KDIR=${KDIR-} BASE_TARBALL=${BASE_TARBALL-} FORCE=${FORCE-} SERIES=${SERIES-}
 
 # Relative names are relative to where the user typed make.
 BUILD=${O:-$TOP/build}
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+[ -z "${O-}" ] || export O=$BUILD # for what is called from another folder
 if [ -n "$KDIR" ]; then
 	[ -f "$KDIR/Kbuild" ] && [ -d "$KDIR/arch/arm64/mm" ] || die "KDIR=$KDIR is not a kernel tree; name the top of one"
 	KDIR=$(cd "$KDIR" && pwd)
@@ -130,12 +154,12 @@ format_series() {
 
 # Says which commits of a tree are whose, after their patches were applied: series_mark TREE BASE COMMIT < names of series
 series_mark() {
-	local s all n=0
-	mapfile -t all < <(git -C "$1" rev-list --reverse "$2..$3")
+	local s commits n=0
+	mapfile -t commits < <(git -C "$1" rev-list --reverse "$2..$3")
 	series_branches "$1" | while read -r s; do git -C "$1" update-ref -d "$(series_tip "$s")"; done
 	while read -r s; do
 		n=$((n + $(patches "$s" | wc -l)))
-		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${all[n - 1]}" || return
+		[ "$n" = 0 ] || git -C "$1" update-ref "$(series_tip "$s")" "${commits[n - 1]}" || return
 	done
 }
 

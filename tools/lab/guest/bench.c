@@ -3,7 +3,7 @@
  * Workloads to count TLB misses of, each before any leaf was split (but after as
  * much memory was used and let go by memfd_create()), right after memfd_secret()
  * has split many, and when there was time to heal. The marks are
- * for tools/lab/plugins/tlb.c; they do nothing without it.
+ * for tools/lab/bench/plugins/tlb.c; they do nothing without it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -229,7 +229,7 @@ static uint64_t text_address(void)
 	return at;
 }
 
-/* For the host to count its instructions: tools/lab/count.sh */
+/* For the host to count its instructions: tools/lab/bench/count.sh */
 static void again_worker(unsigned int *seed)
 {
 	(void)seed;

@@ -7,7 +7,7 @@
  *	lab_cost: NAME n=... min=... median=... mean=... max=...
  *
  * Samples that a timer tick fell into are left out. The hints are marks for
- * tools/lab/plugins/tlb.c, which counts the TLBIs and barriers of each phase.
+ * tools/lab/bench/plugins/tlb.c, which counts the TLBIs and barriers of each phase.
  */
 #include <linux/jiffies.h>
 #include <linux/kprobes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every CPU changes a page of its own, to and fro, in a block of its own that is
- * split already, all at once. The hints are marks for tools/lab/plugins/share.c,
+ * split already, all at once. The hints are marks for tools/lab/bench/plugins/share.c,
  * which tells what memory the CPUs touch in common as they do so:
  *
  *	share_apart	the blocks lie in different gibibytes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A test of the lab's model of TLBs, tools/lab/plugins/tlb.c: pages are touched,
+ * A test of the lab's model of TLBs, tools/lab/bench/plugins/tlb.c: pages are touched,
  * some of them invalidated in each way there is, and touched again. The model must
  * count a walk for each page that was invalidated, and for no other.
  */

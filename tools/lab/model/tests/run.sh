@@ -25,7 +25,7 @@ lab() {
 	local test=$1
 	shift
 	rm -rf "$TMP/run"
-	verdict=$("$LAB/run.sh" -q -t 30 -o "$TMP/run" -a "t=$test" "$@" "$image" "$TMP/initrd" 2>&1 | tail -n 1)
+	verdict=$("$LAB/run/run.sh" -q -t 30 -o "$TMP/run" -a "t=$test" "$@" "$image" "$TMP/initrd" 2>&1 | tail -n 1)
 }
 
 # The guest's own results are all good.

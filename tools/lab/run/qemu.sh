@@ -1,0 +1,117 @@
+# shellcheck shell=bash disable=SC2015,SC2154
+# Sourced by run.sh behind its options: what QEMU gets to be that machine, in the array args, and how many CPUs that is, in cpus.
+
+# QEMU's lists separate by commas; one in a file's name is doubled.
+in_list() { echo "${1//,/,,}"; }
+
+# The model goes where the kernel would, and the Image behind it as QEMU's loader puts it, by default where the model ends. If it
+# is too large for the place up to the initrd, which QEMU puts 128 MiB into the memory, it goes behind initrd and device tree.
+header() { od -A n -t u8 -j "$1" -N 8 "$image" | tr -d ' '; }
+place_image() {
+	local offset size base=$((0x44000000)) initrd_base=$((0x48000000)) align=$((0x200000)) initrd_end
+	offset=$(header 8) size=$(header 16)
+	if [ $((base + offset + size)) -gt $initrd_base ]; then
+		initrd_end=$((initrd_base + $(stat -L -c %s "$initrd")))
+		base=$(((initrd_end + 3 * align - 1) / align * align))
+	fi
+	printf '0x%x' $((base + offset))
+}
+
+# memory_fd MIB NEEDED WHY: descriptor memfd is a file of so much, with no name once QEMU can be started: nothing is left behind,
+# whatever ends this. It takes as much room as the guest touches, for which so much must be free.
+memory_fd() {
+	local dir free file
+	for dir in /dev/shm "${TMPDIR:-/tmp}"; do
+		free=$(df -Pm "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')
+		[ "${free:-0}" -gt "$2" ] && [ -w "$dir" ] && break
+		free=
+	done
+	[ "$free" ] || die "$3: $2 MiB are free neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
+	file=$(mktemp "$dir/lab-memory.XXXXXX") && exec {memfd}<> "$file" && rm "$file" && truncate -s "${1}M" "/proc/self/fd/$memfd" ||
+		die "$dir: can't be written, or has no files of $1 MiB; set TMPDIR"
+}
+
+# A Realm's disk does DMA by way of a second view of the memory, so that is a file (model/dma.c).
+realm_memory() {
+	local window=1024
+	while [ $window -lt $((mib + 1024)) ]; do window=$((window * 2)); done
+	memory_fd $window "$mib" "-R -b"
+	board+=,highmem-mmio-size=1T,memory-backend=ram
+	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,offset=1G,size=${mib}M"
+		-object "memory-backend-file,id=alias,mem-path=/proc/self/fd/$memfd,share=on,size=${window}M"
+		-device "ivshmem-plain,memdev=alias,addr=0x1f")
+}
+
+# More than this machine may have, of which the guest touches its struct pages, 1/64, and what it works on.
+large_memory() {
+	memory_fd "$mib" $((mib / 32 + 1024)) "-M $mib"
+	board+=,memory-backend=ram
+	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,size=${mib}M")
+}
+
+# What the CPUs are, without the model and with it.
+cpu=max last=$((cpus - 1))
+if find_machine "$machine"; then
+	case $lacks in
+	none) # Neoverse N3 is on the kernel's list of CPUs
+		lacks=''
+		[ "$model" ] || cpu+=,midr=0x410fd8e0 ;;
+	all) lacks=0-$last ;;
+	first) lacks=0 ;;
+	last) lacks=$last ;;
+	esac
+	[ "$machine" != late ] || words+=" maxcpus=$last"
+else # x86
+	lacks='' cpu+=,pse=on,pdpe1gb=on
+fi
+
+board=virt,gic-version=3,its=on${mte:+,mte=on}
+console="ttyAMA0 earlycon" sockets=''
+# The MP table of a PC names one CPU in each package.
+[ "$machine" != x86 ] || { board=q35 console="ttyS0 earlycon=uart8250,io,0x3f8" sockets=,sockets=$cpus; }
+args=(-nic none -display none -no-reboot -cpu "$cpu" -initrd "$initrd")
+if [ "$model" ]; then
+	if [ -z "${MODEL-}" ]; then
+		MODEL=$BUILD/model
+		mkdir -p "$MODEL" 2>/dev/null && MODEL=$(cd "$MODEL" && pwd) || die "$MODEL: can't be made; choose another folder with O="
+		why=$(flock "$MODEL" env -u MAKEFLAGS make -s -C "$LAB/model" OUT="$MODEL" 2>&1) || die "the model does not build: $(tail -n 1 <<< "$why")"
+		MODEL=$MODEL/model.bin
+	fi
+	[ -r "$MODEL" ] || die "MODEL=$MODEL: no such file; make model builds one"
+	board+=,virtualization=on
+	place=$(place_image)
+	args+=(-kernel "$MODEL" -device "loader,file=$(in_list "$image"),addr=$place,force-raw=on")
+	words+=" el2.image=$place${lacks:+ el2.nobbml3=$lacks} $model_words"
+	# A Realm has its UART in the shared half from the start: Documentation/arch/arm64/arm-cca.rst.
+	[ "$realm" ] && words+=" el2.realm" console="ttyAMA0 earlycon=pl011,mmio32,0x10009000000"
+else
+	args+=(-kernel "$image")
+fi
+[ "$mib" -le 16384 ] || large_memory
+if [ "$disk" ]; then
+	[ -z "$realm" ] || realm_memory
+	args+=(-drive "if=none,id=disk,format=raw,readonly=on,file=$(in_list "$disk")"
+		-device "virtio-blk-pci,drive=disk,disable-legacy=on${realm:+,iommu_platform=on}")
+fi
+if [ "$swap" ]; then # without a name once QEMU has it
+	file=$(mktemp "${TMPDIR:-/tmp}/lab-swap.XXXXXX") && exec {swapfd}<> "$file" && rm "$file" && truncate -s "${swap}M" "/proc/self/fd/$swapfd" ||
+		die "${TMPDIR:-/tmp}: can't be written; set TMPDIR"
+	args+=(-drive "if=none,id=swap,format=raw,file=/proc/self/fd/$swapfd" -device "virtio-blk-pci,drive=swap,disable-legacy=on")
+fi
+memory=$mib
+if [ "$dimms" ]; then # addresses enough for DIMMs at 68 GiB, whose struct pages need tables of their own
+	memory+=M,slots=$dimms,maxmem=96G
+	args+=(-bios "$efi")
+	for ((i = 0; i < dimms; i++)); do args+=(-object "memory-backend-ram,id=ram$i,size=1G"); done
+fi
+append="console=$console panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
+if [ "$icount" ]; then
+	[ "$model" ] || cpus=1
+	[ "$machine" = x86 ] || board+=,dtb-randomness=off
+	append+=" nokaslr"
+	args+=(-icount "shift=0,sleep=off" -seed 1 -rtc "clock=vm,base=2026-01-01")
+fi
+# On a busy host ticks come too late for the kernel's look at whether they come at all.
+[ "$machine" != x86 ] || append+=" no_timer_check"
+[ "$shell" ] && append+=" lab=shell"
+args+=(-M "$board" -smp "$cpus$sockets" -m "$memory" -append "$append")
