@@ -15,7 +15,8 @@ usage="usage: run.sh [options] IMAGE INITRD
   -e                 under the model also where it isn't needed
   -A                 under the model, which audits every store to the kernel's live tables and every TLBI: any violation fails the
                        run, and so does a run with nothing to audit. OUTDIR/audit has the reports, with names if there is a
-                       System.map where the build left it
+                       System.map where the build left it. With -x el2.audit.trace=64 OUTDIR/trace has what was audited, 64 MiB at most,
+                     to be judged again without the boot: tools/lab/model/README.md
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -T                 with memory tagging (MTE), for CONFIG_KASAN_HW_TAGS
   -c CPUS            1 to 8 (default 4)
@@ -197,6 +198,7 @@ if [ "$model" ]; then
 	place=$(place_image)
 	args+=(-kernel "$MODEL" -device "loader,file=$(in_list "$image"),addr=$place,force-raw=on")
 	words+=" el2.image=$place${lacks:+ el2.nobbml3=$lacks} $model_words"
+	[[ " $model_words" != *" el2.audit.trace="* ]] || args+=(-semihosting-config "enable=on,target=native,arg=$(in_list "$outdir/trace")")
 	# A Realm has its UART in the shared half from the start: Documentation/arch/arm64/arm-cca.rst.
 	[ "$realm" ] && words+=" el2.realm" console="ttyAMA0 earlycon=pl011,mmio32,0x10009000000"
 else
@@ -296,7 +298,7 @@ why() {
 
 # Subtests of KUnit are indented: only the guest's own points count, so a nested suite's plan is not taken for ours.
 reason=$(why)
-[ -z "$audit" ] || "$(dirname "$0")/model/audit-names.sh" "$outdir/lines" "$(dirname "$image")/../../../System.map" > "$outdir/audit"
+[ -z "$audit" ] || "$(dirname "$0")/model/audit/names.sh" "$outdir/lines" "$(dirname "$image")/../../../System.map" > "$outdir/audit"
 [ "$quiet" ] || grep -E '^(ok|not ok) |^# lab: (failed|heal=|churn|idle)' "$outdir/lines"
 if [ -n "$reason" ]; then
 	echo "verdict: fail ($reason; console: $log)"
