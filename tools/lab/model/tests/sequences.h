@@ -6,7 +6,7 @@
  * one.
  *
  * They run twice. audit.h, in the guest, does them, and the model's auditor
- * looks on; host.c tells an auditor on the host what they would do. What is
+ * looks on; host/test.c tells an auditor on the host what they would do. What is
  * above the line that includes this is of one or the other:
  *
  *	store()			to an entry, behind a DMB

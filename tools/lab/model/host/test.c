@@ -318,11 +318,11 @@ static void link_filled_loop(u64 *entry, u64 table, u64 *in_table, u64 leaf, u64
 	run(link_filled_loop_at, (u64[5]){ (u64)entry, table, (u64)in_table, leaf, count }, STACK);
 }
 
-#include "sequences.h"
-#include "rules-cpu.h"
-#include "rules-entry.h"
-#include "rules-size.h"
-#include "rules-tlbi.h"
+#include "tests/sequences.h"
+#include "tests/rules-cpu.h"
+#include "tests/rules-entry.h"
+#include "tests/rules-size.h"
+#include "tests/rules-tlbi.h"
 
 /* Lines, and what of them there are. */
 static void said_first(const char *name, const char *text)
@@ -432,6 +432,16 @@ static void gap_silent(void)
 	same_value("gap-silent", lines, 0);
 }
 
+/* A split as it should be. */
+static void clean(void)
+{
+	begin(BLOCK, 0);
+	store(&l2[0], table(l3));
+	flush_l3(false);
+	same_value("clean", rules_broken(&lazy), 0);
+	same_value("clean-lines", lines, 0);
+}
+
 /* Of a store that only had to be done again nothing is counted. */
 static void refused(void)
 {
@@ -491,9 +501,10 @@ static const struct test {
 	  .run = { wx_allowed } },
 	{ .name = "gap-noted", .shift = 12, .va_bits = 48, .bbml3 = 15, .gaps = true, .run = { gap_noted } },
 	{ .name = "gap-silent", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { gap_silent } },
+	{ .name = "clean", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { clean } },
 	{ .name = "refused", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { refused } },
 	{ .name = "two-words", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { two_words } },
-	{ .name = "trace-full", .shift = 12, .va_bits = 48, .bbml3 = 15, .trace = 20000, .run = { audit_contents, audit_sizes } },
+	{ .name = "trace-full", .shift = 12, .va_bits = 48, .bbml3 = 15, .trace = 4000, .run = { audit_contents, audit_sizes } },
 };
 
 static FILE *beside(const char *folder, const char *name, const char *end)
@@ -583,7 +594,7 @@ int main(int argc, char **argv)
 		for (u32 t = 0; t < ARRAY_SIZE(tests); t++)
 			known += !strcmp(argv[i], tests[t].name);
 		if (!known) {
-			fprintf(stderr, "audit-test: %s: no such test; the list is in tests/host.c\n", argv[i]);
+			fprintf(stderr, "audit-test: %s: no such test; the list is in host/test.c\n", argv[i]);
 			return 2;
 		}
 	}

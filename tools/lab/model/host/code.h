@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Code that the auditor looks at for barriers, as start.S has it and the
- * assembler makes it: for host.c, which executes it. What begins a function is
+ * Code that the auditor looks at for barriers, as tests/start.S has it and the
+ * assembler makes it: for test.c, which executes it. What begins a function is
  * what follows a RET, so one stands ahead.
  */
 enum {
