@@ -135,7 +135,7 @@ static void word_stored(u64 pa, u64 new, const struct who *who)
 
 			if (below)
 				table_unlink(below, c->va, c->level + 1, from[i], old, c,
-				       desc_is_leaf(new, c->level) ? WHY_LARGER : WHY_BREAK);
+					     desc_is_leaf(new, c->level) ? WHY_LARGER : WHY_BREAK);
 		} else if (desc_is_leaf(old, c->level)) {
 			leaf_stale(c);
 		}

@@ -12,7 +12,6 @@ static struct {
 	u64 va, address;
 } broken[GAPS];
 
-
 /**
  * struct break_made - an entry of the linear map was made invalid
  * @va: where the first leaf was that it was, or led to

@@ -81,8 +81,7 @@ void group_changed(struct change *c, u64 pa)
 	if (!h) {
 		h = room;
 		if (h->first)
-			half_set_report(h,
-					"a group that is whole before eight others are begun");
+			half_set_report(h, "a group that is whole before eight others are begun");
 	}
 	*h = (struct half_set){ .va = va, .first = first, .level = c->level, .cpus = c->cpus, .who = *c->who };
 }
@@ -103,8 +102,7 @@ void groups_settled(u64 start, u64 end, const struct who *who)
 		size = level_cont(h->level) * level_span(h->level);
 		if (h->va + size - 1 < start || h->va > end - 1)
 			continue;
-		half_set_report(h,
-				"a group that is whole when it is invalidated");
+		half_set_report(h, "a group that is whole when it is invalidated");
 	}
 }
 
@@ -114,8 +112,7 @@ void groups_check(bool at_end)
 		struct half_set *h = &half_sets[i];
 
 		if (h->first && (at_end || is_long_ago(&h->who)))
-			half_set_report(h,
-					"a group that is not left half-set");
+			half_set_report(h, "a group that is not left half-set");
 	}
 }
 

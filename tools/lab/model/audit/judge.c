@@ -20,7 +20,6 @@ struct against {
 	int level;
 };
 
-
 static void compare_stale(struct stale *s, void *context)
 {
 	struct against *a = context;

@@ -32,7 +32,7 @@ void table_link(struct table *t, u64 va, int level, u16 from, u8 limits)
 
 		if (desc_leads(desc, level))
 			table_link(table_get(table_address(desc), BIT(geo.bits)), va, level + 1, from,
-			     limits | table_limits(desc));
+				   limits | table_limits(desc));
 	}
 }
 
@@ -57,8 +57,10 @@ void table_unlink(struct table *t, u64 va, int level, u16 from, u64 pointer, str
 
 		for (u32 i = 0; i < t->entries; i++, at += level_span(level)) {
 			u64 desc = read_entry(t->first + 8 * i);
-			struct table *below = desc_is_table(desc, level) ? table_find(table_address(desc)) : NULL;
+			struct table *below = NULL;
 
+			if (desc_is_table(desc, level))
+				below = table_find(table_address(desc));
 			if (below)
 				table_unlink(below, at, level + 1, from, desc, c, why);
 		}
@@ -148,7 +150,7 @@ void root_use(u32 cpu, u64 pa)
 		roots[slot].pa = pa;
 		/* Linked before it is used: nothing of it is stored to unseen. */
 		table_link(table_get(pa, BIT(geo.va_bits - level_shift(geo.start))), root_va(), geo.start,
-		     BIT(slot), 0);
+			   BIT(slot), 0);
 	}
 	roots[slot].cpus |= BIT(cpu);
 }

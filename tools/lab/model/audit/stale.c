@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The auditor: what TLBs and walk caches may still hold.
+ *
  * Whatever the tables say now may be cached by every CPU that may walk them,
  * without a record of it. A record here is of what they said before: it is made
  * when an entry changes, and goes when the last CPU that may hold it has been
@@ -10,11 +11,6 @@
  * borders, so that a store looks at those around its address alone. Larger
  * entries, of which there are few, are in one list of their own.
  */
-#include "audit.h"
-
-#define BUCKETS		4096
-#define LARGE		BUCKETS
-#define FEW_REGIONS	64
 #include "books.h"
 
 #define MAX_STALE	65536

@@ -18,7 +18,6 @@ static struct {
 	u64 thread, events;
 } threads[THREADS];
 
-
 /* Of the event that was counted last. */
 void who_init(struct who *who, const struct audit_event *event)
 {

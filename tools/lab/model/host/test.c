@@ -468,7 +468,7 @@ static void two_words(void)
 	same_value("two-words-lines", lines, 2);
 }
 
-#define ALL	audit_contents, audit_tlbis, audit_sizes, audit_gaps, audit_patience, audit_groups, audit_rights, audit_order
+#define ALL	audit_contents, audit_tlbis, audit_sizes, audit_gaps, audit_groups, audit_rights, audit_order
 
 /* @trace: how many bytes it may have, if not plenty */
 static const struct test {
@@ -486,6 +486,7 @@ static const struct test {
 	{ .name = "16k-52", .shift = 14, .va_bits = 52, .ds = true, .bbml3 = 15, .run = { ALL } },
 	{ .name = "64k-48", .shift = 16, .va_bits = 48, .bbml3 = 15, .run = { ALL } },
 	{ .name = "64k-52", .shift = 16, .va_bits = 52, .bbml3 = 15, .run = { ALL } },
+	{ .name = "patience", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { audit_contents, audit_patience } },
 	{ .name = "no-bbml3", .shift = 12, .va_bits = 48, .run = { audit_no_bbml3 } },
 	{ .name = "mixed", .shift = 12, .va_bits = 48, .bbml3 = 7, .run = { audit_mixed } },
 	{ .name = "form", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { the_form } },

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The auditor's own tests, on the host: no boot, no QEMU. A result is a line `ok ...` or `not ok ...`.
+# The auditor's own tests, on the host. A result is a line `ok ...` or `not ok ...`.
 #
-#	O=build tools/lab/model/host/tests.sh [tests] [mutants]
+#	O=build tools/lab/model/host/tests.sh [tests] [boots] [mutants]
 #
-# tests are its rules, traces and files; mutants break a rule each, of which the tests must tell. Without a name both run.
+# tests are its rules, traces and files; boots are two of the model with its test guest, whose traces are judged again; mutants
+# break a rule each, of which the tests must tell. Without a name all of them run.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tools/lab/lib.sh
 . "$here/../../lib.sh"
-[ $# -gt 0 ] || set -- tests mutants
-for part; do [[ $part =~ ^(tests|mutants)$ ]] || die "$part: expected tests or mutants"; done
+[ $# -gt 0 ] || set -- tests boots mutants
+for part; do [[ $part =~ ^(tests|boots|mutants)$ ]] || die "$part: expected tests, boots or mutants"; done
 make_build
 scratch_tmp
 
@@ -30,18 +31,17 @@ expect() {
 }
 
 rules() {
-	local name trace start
-	start=$(date +%s%N)
+	local name trace log line
 	mkdir "$TMP/traces"
-	"$out/audit-test" -t "$TMP/traces" > "$TMP/log"
-	while read -r line; do
+	mapfile -t log < <("$out/audit-test" -t "$TMP/traces" 2>&1)
+	for line in "${log[@]}"; do
 		name=${line#not ok } name=${name#ok } name=${name%%[: ]*}
 		case $line in
 		"ok "*) ok "audit-$name" ;;
-		"not ok "*) nok "audit-$name" "$(grep -m 1 -A 1 '^# not ok' "$TMP/log" | xargs)" ;;
+		"not ok "*) nok "audit-$name" "$(printf '%s\n' "${log[@]}" | grep -m 1 -A 1 '^# not ok' | xargs)" ;;
 		esac
-	done < "$TMP/log"
-	grep -q '^ok' "$TMP/log" || nok audit-tests "there is no result"
+	done
+	[ ${#log[@]} -gt 20 ] || nok audit-tests "there are ${#log[@]} results: ${log[*]}"
 	# Told again, it says the same; and how it ends is as it ended.
 	for trace in "$TMP/traces"/*.trace; do
 		name=${trace##*/} name=${name%.trace}
@@ -50,7 +50,6 @@ rules() {
 		if cmp -s "$TMP/replay" "${trace%.trace}.said"; then ok "replay-$name"
 		else nok "replay-$name" "$(diff "$TMP/replay" "${trace%.trace}.said" | sed -n 2p)"; fi
 	done
-	note "the auditor's tests and replays took $((($(date +%s%N) - start) / 1000000)) ms"
 }
 
 traces() {
@@ -63,8 +62,11 @@ traces() {
 	n=$(wc -l < "$TMP/part")
 	if [ "$n" -gt 0 ] && cmp -s "$TMP/part" <(grep '^el2: FAULT' "$TMP/traces/trace-full.said" | head -n "$n"); then ok replay-of-a-part
 	else nok replay-of-a-part "$n lines are not the first of what was said"; fi
-	head -c -30 "$clean" > "$TMP/short"
-	expect replay-of-half-a-trace 2 'is damaged behind event' "$out/audit-replay" "$TMP/short"
+	head -c -3 "$clean" > "$TMP/short"
+	expect replay-of-half-a-record 2 'is damaged behind event' "$out/audit-replay" "$TMP/short"
+	# The last record is a byte and VBAR_EL1, in ten.
+	head -c -11 "$clean" > "$TMP/endless"
+	expect replay-without-an-end 3 'it has no end' "$out/audit-replay" "$TMP/endless"
 	head -c 4000 "$trace" | tail -c 100 | cat "$trace" - > "$TMP/long"
 	expect replay-ends-at-the-end 1 ' violations;' "$out/audit-replay" "$TMP/long"
 	{ head -c 3000 "$trace"; head -c 3000 /dev/zero | tr '\0' '\377'; } > "$TMP/bad"
@@ -80,7 +82,7 @@ traces() {
 
 files() {
 	local nm=${CROSS_COMPILE-aarch64-linux-gnu-}nm objects=() foreign
-	[ "$(uname -m)" != aarch64 ] || nm=nm
+	[ "$(uname -m)" != aarch64 ] || nm=${CROSS_COMPILE-}nm
 	flock "$out" make -s -C "$model" OUT="$out" || die "the model does not build"
 	mapfile -t objects < <(cd "$model" && for f in *.S *.c audit/*.c; do echo "$out/${f%.*}.o"; done)
 	expect no-circle 0 '' "$here/circles.sh" "$nm" "${objects[@]}"
@@ -98,8 +100,47 @@ files() {
 	if [ -z "$foreign" ]; then ok auditor-alone; else nok auditor-alone "it needs $foreign"; fi
 }
 
+# said_again NAME VERDICT STATUS [run.sh's arguments]: a boot whose trace, judged here, says what the console has.
+said_again() {
+	local name=$1 want=$2 status=$3 verdict got
+	shift 3
+	rm -rf "$TMP/run"
+	verdict=$("$LAB/run.sh" -q -t 60 -o "$TMP/run" "$@" "$out/test.bin" "$TMP/initrd" 2>&1 | tail -n 1)
+	"$out/audit-replay" "$TMP/run/trace" > "$TMP/replay" 2>&1
+	got=$?
+	if [[ $verdict != "verdict: $want"* ]]; then nok "$name" "$verdict"
+	elif [ $got != "$status" ]; then nok "$name" "audit-replay ends with $got, not with $status: $(tail -n 1 "$TMP/replay")"
+	elif ! cmp -s "$TMP/replay" <(grep -E '^el2: (audit:|(FAULT|noted) audit )' "$TMP/run/lines"); then
+		nok "$name" "$(diff "$TMP/replay" <(grep -E '^el2: (audit:|(FAULT|noted) audit )' "$TMP/run/lines") | sed -n 2p)"
+	else ok "$name"; fi
+}
+
+boots() {
+	local lines
+	flock "$out" make -s -C "$model" OUT="$out" || die "the model does not build"
+	export MODEL=$out/model.bin
+	echo "no archive, but not empty either" > "$TMP/initrd"
+	said_again boot-clean pass 0 -A -a t=audit-tagged -x el2.audit.trace=1
+	said_again boot-violation 'fail (el2: FAULT audit oa: ' 1 -A -a t=audit-bad -x el2.audit.trace=1
+	said_again boot-mixed pass 1 -e -m mixed -a t=audit-mixed -x 'el2.audit el2.inject el2.audit.trace=1'
+	said_again boot-all-rules pass 1 -e -a t=audit-16k-52 -x 'el2.audit el2.inject el2.audit.trace=4'
+	# Without semihosting there is no file; and an audit of nothing has no trace.
+	timeout -k 2 20 "${QEMU:-qemu-system-aarch64}" -M virt,gic-version=3,virtualization=on -cpu max -m 1024 -nic none -display none \
+		-monitor none -serial "file:$TMP/console" -kernel "$MODEL" -device "loader,file=$out/test.bin,addr=0x44000000,force-raw=on" \
+		-append 't=none el2.audit el2.audit.trace=1' < /dev/null > /dev/null 2>&1
+	lines=$(tr -d '\r' < "$TMP/console" | grep '^el2: ')
+	if [[ $lines = "el2: error: el2.audit.trace= needs a file to write to: start QEMU with -semihosting-config "* ]]; then ok boot-without-a-file
+	else nok boot-without-a-file "it says: $lines"; fi
+	"$LAB/run.sh" -q -t 60 -o "$TMP/run" -e -a t=none -x el2.audit.trace=1 "$out/test.bin" "$TMP/initrd" > /dev/null 2>&1
+	if grep -q '^el2: error: .*are for an audit: add el2.audit' "$TMP/run/lines"; then ok boot-without-an-audit
+	else nok boot-without-an-audit "it says: $(grep -m 1 '^el2: ' "$TMP/run/lines")"; fi
+	"$LAB/run.sh" -q -t 60 -o "$TMP/run" -e -a t=none -x 'el2.audit el2.audit.trace=0' "$out/test.bin" "$TMP/initrd" > /dev/null 2>&1
+	if grep -q '^el2: error: el2.audit.trace=0: expected MiB' "$TMP/run/lines"; then ok boot-of-no-mib
+	else nok boot-of-no-mib "it says: $(grep -m 1 '^el2: ' "$TMP/run/lines")"; fi
+}
+
 # One shape of the tables is enough for them.
-shape='4k-48 no-bbml3 mixed form flood nothing tagged tagged-allowed early early-allowed wx-allowed gap-noted gap-silent'
+shape='4k-48 patience no-bbml3 mixed form flood nothing tagged tagged-allowed early early-allowed wx-allowed gap-noted gap-silent'
 
 # mutant NAME FILE SED: the auditor with that line of FILE changed; a test must fail.
 mutant() {
@@ -155,7 +196,12 @@ mutants() {
 
 for part; do
 	case $part in
-	tests) rules; traces; files ;;
+	tests)
+		TIMEFORMAT="# the auditor's tests and replays: %R s, of which the processor %U and %S"
+		{ time rules; } 2>&1
+		traces
+		files ;;
+	boots) boots ;;
 	mutants) mutants ;;
 	esac
 done
