@@ -137,7 +137,7 @@ static void put_event(const struct audit_event *event)
 		break;
 	case AUDIT_TLBI:
 		number(event->address);
-		number(event->value);
+		step(&last.argument, event->value);
 		break;
 	case AUDIT_TTBR1:
 	case AUDIT_DONE:

@@ -16,8 +16,8 @@
  *	  TTBR1			value
  *	  STORE, ONE		address step; of ONE, value step: STORE, WORD, DONE in one
  *	  WORD			address step, value step
- *	  DONE, TLBI		TLBI: address; value
- *	  END			value
+ *	  DONE, END		value
+ *	  TLBI			address, value step: from that of the last TLBI
  *	REGISTERS		tcr, mair, pir, pie
  *	PAGE			address step, words; runs: count, value step, [step in the run]
  *	MEMORY			address step, value step
@@ -54,12 +54,13 @@ enum trace_kind {
  * @thread: the same
  * @address: that was named last
  * @value: the same
+ * @argument: a TLBI's
  * @code: the last CODE's address
  * @page: the last PAGE's
  */
 struct trace_last {
 	u32 cpu;
-	u64 pc[AUDIT_CPUS], lr[AUDIT_CPUS], thread[AUDIT_CPUS], address, value, code, page;
+	u64 pc[AUDIT_CPUS], lr[AUDIT_CPUS], thread[AUDIT_CPUS], address, value, argument, code, page;
 };
 
 #endif

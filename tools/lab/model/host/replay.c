@@ -208,6 +208,8 @@ static void take_event(u32 kind, u32 flags)
 		event.address = number();
 	if (kind == TRACE_ONE || kind == AUDIT_WORD)
 		event.value = step(&last.value);
+	else if (kind == AUDIT_TLBI)
+		event.value = step(&last.argument);
 	else if (kind != AUDIT_STORE && kind != AUDIT_OFF && kind != AUDIT_CHECK)
 		event.value = number();
 	tell(&event);
