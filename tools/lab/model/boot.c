@@ -24,8 +24,6 @@ struct image {
 	u32 pe;
 };
 
-struct machine machine;
-
 /*
  * Memory is zero when QEMU starts, and SYSTEM_RESET keeps it. A second boot
  * would begin with what the first one left, of which the RMM gives nobody
@@ -90,7 +88,7 @@ static void check_place(const char *what, u64 start, u64 end)
  * @pc: where to
  * @x0: its X0; X1 to X3 are 0 as the boot protocol wants it
  */
-void start_guest(u64 pc, u64 x0)
+static __attribute__((noreturn)) void start_guest(u64 pc, u64 x0)
 {
 	struct regs *regs = (struct regs *)(stacks[this_cpu()->index] + STACK_SIZE) - 1;
 
@@ -121,8 +119,9 @@ void secondary_boot(u64 index)
  * boot() - the first CPU
  * @dtb: the device tree
  * @currentel: CurrentEL at the entry; if it is not EL2, the MMU is off
+ * @secondary: where other CPUs are to start
  */
-void boot(u64 dtb, u64 currentel)
+void boot(u64 dtb, u64 currentel, u64 secondary)
 {
 	uart_init();
 	if (CURRENTEL_EL(currentel) != 2)
@@ -141,9 +140,10 @@ void boot(u64 dtb, u64 currentel)
 	check_image();
 	fdt_shrink_memory();
 
+	psci_init(secondary);
 	s2_init();
 	if (machine.audit)
-		audit_init();
+		auditor_init();
 	if (machine.realm) {
 		ripas_init();
 		dma_init();

@@ -34,19 +34,9 @@
 #define VECTOR_SYNC_LOWER_32	12
 
 #ifndef __ASSEMBLER__
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "regs.h"
+#include "types.h"
 
-typedef uint64_t u64;
-typedef uint32_t u32;
-typedef uint16_t u16;
-typedef uint8_t u8;
-
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIB		0x100000UL
 /* Of stage 2 and of the RMM; the guest's pages may be larger. */
 #define GRANULE		0x1000UL
@@ -99,7 +89,8 @@ struct cpu {
  * @inject: el2.inject
  * @audit: el2.audit
  * @audit_gaps: el2.audit.gaps
- * @audit_allow: el2.audit.allow=, a bit for each exception of audit.h
+ * @audit_allow: el2.audit.allow=, a bit for each exception of audit/audit.h
+ * @trace_mib: el2.audit.trace=, 0 for none
  * @cpu_on_fails: el2.cpu_on_fails=, a bit for each CPU
  * @ncpus: CPUs
  * @cpu: they
@@ -121,6 +112,7 @@ struct machine {
 	bool audit;
 	bool audit_gaps;
 	u32 audit_allow;
+	u32 trace_mib;
 	u32 cpu_on_fails;
 	u32 ncpus;
 	struct cpu cpu[MAX_CPUS];
@@ -165,22 +157,22 @@ static inline void unlock(struct lock *l)
 	__atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
 }
 
-/* start.S */
-void secondary_start(void);
+/* guest.S */
 void enter_guest(struct regs *regs) __attribute__((noreturn));
 u64 smc(u64 function, u64 a1, u64 a2, u64 a3);
 extern u8 stacks[MAX_CPUS][STACK_SIZE];
 extern u8 model_end[];
 
-/* boot.c; the first two are called by start.S */
-void boot(u64 dtb, u64 currentel) __attribute__((noreturn));
+/* boot.c; the first two are called by start.S, which also says where secondary CPUs begin */
+void boot(u64 dtb, u64 currentel, u64 secondary) __attribute__((noreturn));
 void secondary_boot(u64 index) __attribute__((noreturn));
-void start_guest(u64 pc, u64 x0) __attribute__((noreturn));
+
+/* id.c */
+u64 id_read(u32 crm, u32 op2);
+u64 id_field(u32 crm, u32 op2, u32 shift);
 
 /* cpu.c */
 void cpu_init(struct cpu *cpu);
-u64 id_read(u32 crm, u32 op2);
-u64 id_field(u32 crm, u32 op2, u32 shift);
 u64 id_guest(u32 crm, u32 op2);
 
 /* fdt.c */
@@ -209,9 +201,6 @@ void s2_map(u64 ipa, u64 size, u64 pa, u64 attr);
 void s2_unmap(u64 ipa, u64 size);
 u64 s2_lookup(u64 ipa);
 void s2_watch(u64 ipa, u64 size, bool on);
-void s2_pause_guest(void);
-void s2_resume_guest(void);
-void s2_stop_guest(void);
 
 /* ripas.c */
 enum ripas { RIPAS_EMPTY, RIPAS_RAM, RIPAS_DESTROYED };
@@ -224,18 +213,24 @@ u64 ripas_set(u64 base, u64 top, enum ripas ripas, bool change_destroyed);
 void trap(struct regs *regs, u64 vector);
 void abort_handle(struct regs *regs, u64 esr);
 
+/* translate.c */
 bool translate(u64 va, u64 *pa);
 void translate_forget(void);
+bool fetch_insn(u64 pc, u32 *insn);
 
-/* audit.c: only with el2.audit */
-void audit_init(void);
-void audit_store(struct regs *regs, u64 esr, u64 ipa);
-void audit_ttbr1(u64 ttbr);
-void audit_tlbi(struct regs *regs, u64 esr, u64 argument);
-void audit_cpu_off(void);
-void audit_end(void);
-bool audit_call(struct regs *regs);
-bool audit_allow(const char *name);
+/* auditor.c: only with el2.audit */
+void auditor_init(void);
+void auditor_store(struct regs *regs, u64 esr, u64 ipa);
+void auditor_ttbr1(u64 ttbr);
+void auditor_tlbi(struct regs *regs, u64 esr, u64 argument);
+void auditor_cpu_off(void);
+void auditor_end(void);
+bool auditor_call(struct regs *regs);
+
+/* hostfile.c: only with el2.audit.trace= */
+void host_open(void);
+void host_write(const void *bytes, u32 len);
+bool host_refused(void);
 
 /* SMC Calling Convention (DEN 0028) */
 #define SMCCC_VERSION		0x80000000
@@ -245,14 +240,31 @@ bool audit_allow(const char *name);
 /* psci.c, rsi.c: the functions of an SMC; false if it is none of theirs. */
 bool psci_call(struct regs *regs);
 bool rsi_call(struct regs *regs);
+void psci_init(u64 secondary);
 void psci_started(struct cpu *cpu);
+
+/* power.c */
+#define PSCI_SYSTEM_OFF		0x84000008
 void power_off(void) __attribute__((noreturn));
 
 /* dma.c */
 void dma_init(void);
 
-/* report.c */
+/**
+ * struct guest_stops - how no CPU executes an instruction of the guest
+ * @pause: for a moment,
+ * @resume: which ends here
+ * @stop: for ever, and without a lock
+ */
+struct guest_stops {
+	void (*pause)(void);
+	void (*resume)(void);
+	void (*stop)(void);
+};
+
+/* report.c; before report_guest() there is no guest that could write in between */
 void uart_init(void);
+void report_guest(const struct guest_stops *stops);
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say_alone(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -13,7 +13,6 @@
 #define PSCI_CPU_OFF		0x84000002
 #define PSCI_CPU_ON		0x84000003
 #define PSCI_AFFINITY_INFO	0x84000004
-#define PSCI_SYSTEM_OFF		0x84000008
 #define PSCI_SYSTEM_RESET	0x84000009
 #define PSCI_FEATURES		0x8400000a
 #define SMC64			0x40000000	/* the same function with 64-bit arguments */
@@ -31,16 +30,12 @@
 #define AFFINITY_ON_PENDING	2
 
 static struct lock psci_lock;
+static u64 secondary_start;	/* where QEMU is to start a CPU */
 
-/* Where fail() comes from EL1, there is no SMC: QEMU wants an HVC then. */
-void power_off(void)
+/* psci_init() - secondary CPUs begin there */
+void psci_init(u64 secondary)
 {
-	if (CURRENTEL_EL(read_sysreg(CurrentEL)) == 2)
-		smc(PSCI_SYSTEM_OFF, 0, 0, 0);
-	else
-		asm volatile("mov x0, %0\n\thvc #0" : : "r" ((u64)PSCI_SYSTEM_OFF) : "x0", "memory");
-	for (;;)
-		asm volatile("wfi");
+	secondary_start = secondary;
 }
 
 /*
@@ -94,7 +89,7 @@ static u64 cpu_on(const struct regs *regs, u64 mpidr, u64 entry, u64 context)
 	/* It may be between cpu_off()'s unlock and its SMC, which waits for nothing. */
 	while (!really_off(cpu))
 		asm volatile("yield");
-	error = smc(PSCI_CPU_ON | SMC64, cpu->index, (u64)secondary_start, cpu->index);
+	error = smc(PSCI_CPU_ON | SMC64, cpu->index, secondary_start, cpu->index);
 	if (error)
 		fail("QEMU does not start CPU %u: PSCI error 0x%lx", cpu->index, error);
 	if (machine.cpu_on_fails & BIT(cpu->index)) {
@@ -121,7 +116,7 @@ static void cpu_off(void)
 	struct cpu *cpu = this_cpu();
 
 	if (machine.audit)
-		audit_cpu_off();
+		auditor_cpu_off();
 	lock(&psci_lock);
 	cpu->power = POWER_OFF;
 	unlock(&psci_lock);
@@ -199,11 +194,11 @@ bool psci_call(struct regs *regs)
 		return true;
 	case PSCI_SYSTEM_OFF:
 		if (machine.audit)
-			audit_end();
+			auditor_end();
 		power_off();
 	case PSCI_SYSTEM_RESET:
 		if (machine.audit)
-			audit_end();
+			auditor_end();
 		smc(PSCI_SYSTEM_RESET, 0, 0, 0);
 		fail("QEMU does not reset");
 	}

@@ -16,6 +16,13 @@
 
 static struct lock console;
 static bool ending;
+static const struct guest_stops *guest;	/* NULL: there is none yet, and maybe no EL2 */
+
+/* report_guest() - there is a guest now, that writes to the console, too */
+void report_guest(const struct guest_stops *stops)
+{
+	guest = stops;
+}
 
 void uart_init(void)
 {
@@ -103,7 +110,7 @@ void say_alone(const char *fmt, ...)
 {
 	va_list args;
 
-	s2_pause_guest();
+	guest->pause();
 	va_start(args, fmt);
 	lock(&console);
 	put_text("\nel2: ");
@@ -111,7 +118,7 @@ void say_alone(const char *fmt, ...)
 	put_text("\n");
 	unlock(&console);
 	va_end(args);
-	s2_resume_guest();
+	guest->resume();
 }
 
 /* A CPU that comes to EL2, or is about to leave it, while another ends the run. */
@@ -130,7 +137,8 @@ static void begin_end(void)
 {
 	if (__atomic_exchange_n(&ending, true, __ATOMIC_ACQ_REL))
 		halt_if_ending();
-	s2_stop_guest();
+	if (guest)
+		guest->stop();
 	put_text("\n"); /* the guest may be in the middle of a line */
 }
 

@@ -209,13 +209,13 @@ void s2_watch(u64 ipa, u64 size, bool on)
 }
 
 /*
- * s2_pause_guest(), s2_resume_guest() - in between no other CPU executes an
+ * pause_guest(), resume_guest() - in between no other CPU executes an
  * instruction of the guest: it comes to EL2 with its next one and waits in
  * abort_handle() for the lock that is held here.
  */
 static u64 paused[ROOT_ENTRIES];
 
-void s2_pause_guest(void)
+static void pause_guest(void)
 {
 	lock(&s2_lock);
 	memcpy(paused, root, sizeof(root));
@@ -223,7 +223,7 @@ void s2_pause_guest(void)
 	flush();
 }
 
-void s2_resume_guest(void)
+static void resume_guest(void)
 {
 	memcpy(root, paused, sizeof(root));
 	dsb(ishst);
@@ -231,14 +231,12 @@ void s2_resume_guest(void)
 }
 
 /*
- * s2_stop_guest() - no CPU executes a further instruction of the guest
+ * stop_guest() - no CPU executes a further instruction of the guest
  *
  * Without the lock: its holder may be the one that ends the run.
  */
-void s2_stop_guest(void)
+static void stop_guest(void)
 {
-	if (!pool) /* there is no guest yet, and maybe no EL2 */
-		return;
 	for (u64 i = 0; i < ROOT_ENTRIES; i++)
 		__atomic_store_n(&root[i], 0, __ATOMIC_RELAXED);
 	flush();
@@ -272,9 +270,13 @@ void s2_enable(void)
  */
 void s2_init(void)
 {
+	static const struct guest_stops stops = {
+		.pause = pause_guest, .resume = resume_guest, .stop = stop_guest,
+	};
 	u64 devices = machine.realm ? SHARED : 0;
 	u64 end = machine.realm ? SHARED : BIT(IPA_BITS);
 
+	report_guest(&stops);
 	pool = ((u64)model_end + GRANULE - 1) & ~(GRANULE - 1);
 	lock(&s2_lock);
 	s2_map(GUEST_BASE, machine.ram_end - GUEST_BASE, GUEST_BASE, S2_NORMAL);

@@ -45,7 +45,7 @@ static void smc_handle(struct regs *regs, u64 esr)
 {
 	/* Other immediates than 0 are not the SMCCC's. */
 	if (ISS_SMC_IMM16(esr) || !(smccc_call(regs) || psci_call(regs) || rsi_call(regs) ||
-				     audit_call(regs)))
+				     auditor_call(regs)))
 		regs->x[0] = SMCCC_NOT_SUPPORTED;
 	skip(regs);
 }
@@ -62,9 +62,9 @@ static void msr_handle(struct regs *regs, u64 esr)
 		u64 value = rt == 31 ? 0 : regs->x[rt];
 
 		if (IS_TLBI(esr))
-			audit_tlbi(regs, esr, value);
+			auditor_tlbi(regs, esr, value);
 		else
-			audit_ttbr1(value);
+			auditor_ttbr1(value);
 		skip(regs);
 		return;
 	}
@@ -94,6 +94,9 @@ void trap(struct regs *regs, u64 vector)
 	u64 esr = read_sysreg(esr_el2);
 
 	halt_if_ending();
+	if (host_refused())
+		fail("el2.audit.trace= needs a file to write to: start QEMU with "
+		     "-semihosting-config enable=on,target=native,arg=FILE");
 	if (vector != VECTOR_SYNC_LOWER_64 && vector != VECTOR_SYNC_LOWER_32)
 		fail("the model itself took an exception: vector %lu, ESR_EL2 0x%lx, ELR_EL2 0x%lx, "
 		     "FAR_EL2 0x%lx", vector, esr, regs->pc, read_sysreg(far_el2));

@@ -3,6 +3,7 @@
  * The model's parameters: the words of the kernel's command line that begin
  * with "el2.". They are blanked there, so that the guest does not see them.
  */
+#include "audit/audit.h"
 #include "model.h"
 
 #define NEOVERSE_N3	0x410fd8e0	/* on Linux' list of CPUs with BBML3 */
@@ -170,6 +171,39 @@ static bool word_destroyed(const char *p)
 	return granule(p, &machine.destroyed);
 }
 
+/* NAME[,NAME...] */
+static bool word_audit_allow(const char *name)
+{
+	while (*name) {
+		if (begins(name, "tagged")) {
+			machine.audit_allow |= AUDIT_ALLOW_TAGGED;
+			name += 6;
+		} else if (begins(name, "early")) {
+			machine.audit_allow |= AUDIT_ALLOW_EARLY;
+			name += 5;
+		} else if (begins(name, "wx")) {
+			machine.audit_allow |= AUDIT_ALLOW_WX;
+			name += 2;
+		} else {
+			return false;
+		}
+		if (*name == ',' && name[1])
+			name++;
+		else if (*name)
+			return false;
+	}
+	return machine.audit_allow;
+}
+
+static bool word_audit_trace(const char *p)
+{
+	u64 mib;
+
+	p = number(p, 4096, &mib);
+	machine.trace_mib = mib;
+	return p && !*p && mib;
+}
+
 /* Words with @flag take no value. */
 static const struct {
 	const char *name;
@@ -181,7 +215,8 @@ static const struct {
 	{ "el2.inject", &machine.inject, NULL, "no value" },
 	{ "el2.audit", &machine.audit, NULL, "no value" },
 	{ "el2.audit.gaps", &machine.audit_gaps, NULL, "no value" },
-	{ "el2.audit.allow=", NULL, audit_allow, "names out of tagged, early and wx, as in tagged,early" },
+	{ "el2.audit.allow=", NULL, word_audit_allow, "names out of tagged, early and wx, as in tagged,early" },
+	{ "el2.audit.trace=", NULL, word_audit_trace, "MiB at most, from 1 to 4096, as in 64" },
 	{ "el2.nobbml3=", NULL, word_nobbml3, "CPUs that there are, as in 1,3-5" },
 	{ "el2.cpu_on_fails=", NULL, word_cpu_on_fails, "CPUs that there are, as in 1,3-5" },
 	{ "el2.midr=", NULL, word_midr, "VALUE or CPUS:VALUE, as in 3:0x410fd8e0" },
@@ -266,8 +301,8 @@ void words_read(struct fdt_words line)
 
 	if (!machine.realm && (machine.empty || machine.destroyed))
 		fail("el2.empty= and el2.destroyed= are for a Realm: add el2.realm");
-	if (!machine.audit && (machine.audit_gaps || machine.audit_allow))
-		fail("el2.audit.gaps and el2.audit.allow= are for an audit: add el2.audit");
+	if (!machine.audit && (machine.audit_gaps || machine.audit_allow || machine.trace_mib))
+		fail("el2.audit.gaps, el2.audit.allow= and el2.audit.trace= are for an audit: add el2.audit");
 	identify();
 }
 

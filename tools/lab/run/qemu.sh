@@ -82,6 +82,7 @@ if [ "$model" ]; then
 	place=$(place_image)
 	args+=(-kernel "$MODEL" -device "loader,file=$(in_list "$image"),addr=$place,force-raw=on")
 	words+=" el2.image=$place${lacks:+ el2.nobbml3=$lacks} $model_words"
+	[[ " $model_words" != *" el2.audit.trace="* ]] || args+=(-semihosting-config "enable=on,target=native,arg=$(in_list "$outdir/trace")")
 	# A Realm has its UART in the shared half from the start: Documentation/arch/arm64/arm-cca.rst.
 	[ "$realm" ] && words+=" el2.realm" console="ttyAMA0 earlycon=pl011,mmio32,0x10009000000"
 else

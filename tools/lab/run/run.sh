@@ -15,6 +15,8 @@ $(machine_help 23)
   -A                 under the model, which audits every store to the kernel's live tables and every TLBI: any violation fails the
                        run, and so does a run with nothing to audit. OUTDIR/audit has the reports, with names if there is a
                        System.map beside the Image, or where the build left it
+                       With -x el2.audit.trace=64 OUTDIR/trace has what was audited, 64 MiB at most, to be judged again without the
+                       boot: tools/lab/model/README.md
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -T                 with memory tagging (MTE), for CONFIG_KASAN_HW_TAGS
   -c CPUS            1 to 8 (default 4)
@@ -143,7 +145,7 @@ tr -d '\r' < "$log" | sed 's/^\[ *[0-9]*\.[0-9]*\]\(\[ *[TC][0-9]*\]\)\? //' > "
 reason=$(why)
 map=$(dirname "$image")/System.map
 [ -r "$map" ] || map=$(dirname "$image")/../../../System.map
-[ -z "$audit" ] || "$LAB/model/audit-names.sh" "$outdir/lines" "$map" > "$outdir/audit"
+[ -z "$audit" ] || "$LAB/model/audit/names.sh" "$outdir/lines" "$map" > "$outdir/audit"
 [ "$quiet" ] || grep -E '^(ok|not ok) |^# lab: (failed|heal=|churn|idle)' "$outdir/lines"
 if [ -n "$reason" ]; then
 	echo "verdict: fail ($reason; console: $log)"

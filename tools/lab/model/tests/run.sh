@@ -151,8 +151,8 @@ if grep -qF "$want" "$TMP/run/lines"; then ok audit-report-form; else nok audit-
 # Linked elsewhere, as a kernel with KASLR is.
 printf 'ffff8000%08x %s\n' $((0x10000000)) 'T vectors' $((0x10000000 + 0x${pc:-0} - 0x${vbar:-0})) 't the_bad_store' \
 	$((0x10000000 + 0x${pc:-0} - 0x${vbar:-0} + 4)) 't next' | sort > "$TMP/map"
-if "$LAB/model/audit-names.sh" "$TMP/run/lines" "$TMP/map" | grep -q "pc 0x$pc <the_bad_store+0x0>"; then ok audit-names
-else nok audit-names "$("$LAB/model/audit-names.sh" "$TMP/run/lines" "$TMP/map" | head -n 1)"; fi
+if "$LAB/model/audit/names.sh" "$TMP/run/lines" "$TMP/map" | grep -q "pc 0x$pc <the_bad_store+0x0>"; then ok audit-names
+else nok audit-names "$("$LAB/model/audit/names.sh" "$TMP/run/lines" "$TMP/map" | head -n 1)"; fi
 audited audit-flood 'oa:' audit-flood -A
 if [ "$(grep -c '^el2: FAULT audit oa: va' "$TMP/run/lines")" = 6 ] && grep -q '^el2: FAULT audit oa: 100 of these' "$TMP/run/lines"; then
 	ok audit-flood-is-counted

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The auditor: what TLBs and walk caches may still hold, and what a TLBI takes
- * from them.
+ * The auditor: what TLBs and walk caches may still hold.
  *
  * Whatever the tables say now may be cached by every CPU that may walk them,
  * without a record of it. A record here is of what they said before: it is made
@@ -12,8 +11,9 @@
  * borders, so that a store looks at those around its address alone. Larger
  * entries, of which there are few, are in one list of their own.
  */
-#include "audit.h"
+#include "books.h"
 
+#define MAX_STALE	65536
 #define BUCKETS		4096
 #define LARGE		BUCKETS
 #define FEW_REGIONS	64
@@ -41,7 +41,7 @@ void stale_init(void)
 	free_list = NONE;
 }
 
-static struct stale *stale_new(const struct stale *like)
+struct stale *stale_new(const struct stale *like)
 {
 	u32 index = free_list;
 	struct stale *s;
@@ -51,7 +51,7 @@ static struct stale *stale_new(const struct stale *like)
 	else if (fresh < MAX_STALE)
 		index = fresh++;
 	else
-		fail("audit: more than %u entries wait for a TLBI", MAX_STALE);
+		audit_fail("more than", MAX_STALE, "entries wait for a TLBI");
 	s = &pool[index];
 	*s = *like;
 	s->bucket = s->unit > BIT(region_shift()) ? LARGE : bucket_of(s->start);
@@ -72,7 +72,7 @@ static struct stale *stale_new(const struct stale *like)
 	return s;
 }
 
-static void stale_free(struct stale *s)
+void stale_free(struct stale *s)
 {
 	u32 index = s - pool, *link = &buckets[s->bucket];
 
@@ -251,167 +251,8 @@ void stale_forget_cpus(u32 cpus)
 	}
 }
 
-/**
- * struct tlbi - what one does
- * @start: the addresses,
- * @size: bytes
- * @all: every address
- * @last_level: not the walk caches
- * @asid: entries of one ASID, and global leaves
- * @ttl: the level it is confined to, or -1
- * @cpus: whose
- * @local: not broadcast
- * @stored: it drops what its own CPU changed
- */
-struct tlbi {
-	u64 start, size;
-	bool all, last_level, asid, local, stored;
-	int ttl;
-	u32 cpus, cpu;
-};
-
-static void apply(struct stale *s, void *context)
-{
-	struct tlbi *t = context;
-	struct stale whole = *s;
-	u64 start, end;
-
-	if (!(s->cpus & t->cpus))
-		return;
-	if (s->kind == STALE_TABLE) {
-		/* The hint is the level of the leaf: the pointer is above it. */
-		if (t->last_level || (t->ttl >= 0 && t->ttl <= s->level))
-			return;
-		/* They match by ASID, even where the leaves below are global, and by which nobody noted. */
-		if (t->asid)
-			return;
-		start = s->start;
-		end = s->end;
-	} else {
-		if (t->ttl >= 0 && t->ttl != s->level)
-			return;
-		/* Which ASID it is of nobody noted. */
-		if (t->asid && (s->old & S1_NG))
-			return;
-		start = s->start;
-		end = s->end;
-		if (!t->all) {
-			u64 first = t->start & ~(s->unit - 1);
-			u64 behind = ((t->start + t->size - 1) & ~(s->unit - 1)) + s->unit;
-
-			if (first - start < end - start)
-				start = first;
-			if (behind - s->start < end - s->start)
-				end = behind;
-		}
-	}
-	if (s->who.cpu == t->cpu)
-		t->stored = true;
-
-	/* What is before, what it drops, what is behind; the last addresses end at 0. */
-	if (whole.end != end) {
-		struct stale rest = whole;
-
-		rest.start = end;
-		rest.old += end - whole.start;
-		stale_new(&rest);
-	}
-	if (whole.cpus & ~t->cpus) {
-		struct stale rest = whole;
-
-		rest.start = start;
-		rest.end = end;
-		rest.old += start - whole.start;
-		rest.cpus &= ~t->cpus;
-		if (start == whole.start) {
-			s->cpus = rest.cpus;
-			s->end = end;
-			return;
-		}
-		stale_new(&rest);
-	}
-	if (start > whole.start)
-		s->end = start;
-	else
-		stale_free(s);
-}
-
-/* By CRm and Op2; each is done at EL2 as it is, for EL1 and the guest's VMID. */
-#define TLBI(crm, op2)							\
-	case (crm) * 8 + (op2):						\
-		asm volatile("sys #0, c8, c" #crm ", #" #op2 ", %0" : : "r" (argument) : "memory"); \
-		break;
-#define TLBI_ROW(crm)	TLBI(crm, 0) TLBI(crm, 1) TLBI(crm, 2) TLBI(crm, 3) TLBI(crm, 5) TLBI(crm, 7)
-#define TLBI_RANGE(crm)	TLBI(crm, 1) TLBI(crm, 3) TLBI(crm, 5) TLBI(crm, 7)
-
-static void do_tlbi(const struct regs *regs, u32 crm, u32 op2, u64 argument)
-{
-	switch (crm * 8 + op2) {
-	TLBI_ROW(1)
-	TLBI_ROW(3)
-	TLBI_ROW(7)
-	TLBI_RANGE(2)
-	TLBI_RANGE(5)
-	TLBI_RANGE(6)
-	default:
-		fail("cpu %u: a TLBI that the model does not know (CRm %u, Op2 %u, pc 0x%lx)",
-		     this_cpu()->index, crm, op2, regs->pc);
-	}
-}
-
-static u64 sign_extend(u64 value, u32 bits)
-{
-	return (u64)((long)(value << (64 - bits)) >> (64 - bits));
-}
-
-/* TG as TLBIs have it: 1 is 4K, 2 is 16K, 3 is 64K. */
-static bool is_granule(u32 tg)
-{
-	return tg == (geo.page_shift - 10) / 2;
-}
-
-/* Return: false if it drops nothing that we keep a record of. */
-static bool decode(u32 crm, u32 op2, u64 argument, struct tlbi *t)
-{
-	t->local = crm == 7 || crm == 6;
-	t->cpus = t->local ? BIT(t->cpu) : 0xff;
-	t->ttl = -1;
-	t->last_level = op2 == 5 || op2 == 7;
-	t->asid = op2 == 1 || op2 == 5;
-	if (op2 == 0) {
-		t->all = true;
-		return true;
-	}
-	if (op2 == 2) /* ASIDE1: global entries stay */
-		return false;
-	if (crm == 2 || crm == 5 || crm == 6) {
-		u32 scale = BITS(argument, 45, 44), num = BITS(argument, 43, 39);
-
-		t->start = sign_extend(BITS(argument, 36, 0), 37) << (geo.lpa ? 16 : geo.page_shift);
-		t->size = (u64)(num + 1) << (5 * scale + 1 + geo.page_shift);
-		if (BITS(argument, 38, 37))
-			t->ttl = BITS(argument, 38, 37);
-		if (!is_granule(BITS(argument, 47, 46)))
-			return false;
-		/* Then nothing need be invalidated. */
-		if (t->ttl >= 0 && (t->start & (level_span(t->ttl) - 1)))
-			return false;
-	} else {
-		u32 ttl = BITS(argument, 47, 44);
-
-		t->start = sign_extend(BITS(argument, 43, 0), 44) << 12;
-		t->start &= ~(BIT(geo.page_shift) - 1);
-		t->size = BIT(geo.page_shift);
-		if (ttl >> 2 && !is_granule(ttl >> 2))
-			return false;
-		if (ttl >> 2 && (ttl & 3))
-			t->ttl = ttl & 3;
-	}
-	return t->start >> 63;
-}
-
 /* What this thread made larger and has not dropped by the time that its TLBI is done. */
-static void passed(const struct who *who)
+void stale_passed(const struct who *who)
 {
 	if (!growing)
 		return;
@@ -419,72 +260,6 @@ static void passed(const struct who *who)
 		if ((pool[index].why & WHY_LARGER) && pool[index].who.thread == who->thread)
 			pool[index].passed = true;
 	}
-}
-
-/**
- * audit_tlbi() - a TLBI of the guest
- * @regs: its registers
- * @esr: ESR_EL2
- * @argument: Xt
- */
-void audit_tlbi(struct regs *regs, u64 esr, u64 argument)
-{
-	u32 crm = ISS_MSR_CRm(esr), op2 = ISS_MSR_Op2(esr);
-	struct tlbi t = { .cpu = this_cpu()->index };
-	struct who who;
-	const char *why;
-
-	do_tlbi(regs, crm, op2, argument);
-
-	lock(&audit_lock);
-	/* Before there are tables, nothing is known of the page size. */
-	if (!geo.tcr || !decode(crm, op2, argument, &t)) {
-		counts.user_tlbis++;
-		unlock(&audit_lock);
-		return;
-	}
-	counts.tlbis++;
-	translate_forget();
-	counts.events++;
-	who_init(&who, regs);
-	if (t.all) {
-		stale_check(false);
-		t.start = 0;
-		t.size = ~0UL;
-	} else {
-		groups_settled(t.start, t.start + t.size, &who);
-	}
-	stale_each(t.start, t.size, apply, &t);
-	passed(&who);
-	if (t.all)
-		roots_forget(t.cpus);
-	if (t.stored) {
-		/* Before other CPUs run there is one TLBI in map_kernel() that has no DSB behind it. */
-		bool early = (machine.audit_allow & ALLOW_EARLY) && t.all && t.local &&
-			     cpus_active() == BIT(t.cpu);
-
-		why = barrier_missing(regs->pc, audit_stored[t.cpu], regs->x[30], true, t.local);
-		if (why)
-			violation(RULE_ORDER, t.start, 0, 0, 0, 0, t.cpus, &who, why,
-				  "DSB ISHST between the last store to a table and the TLBI");
-		why = early ? NULL : barrier_missing(regs->pc, 0, 0, false, t.local);
-		if (why)
-			violation(RULE_ORDER, t.start, 0, 0, 0, 0, t.cpus, &who, why,
-				  "DSB ISH behind the TLBI, on every path");
-	}
-	unlock(&audit_lock);
-}
-
-/*
- * Addresses that Linux keeps its linear map at: nothing there is invalidated
- * lazily. It ends where it would with the fewest bits that the kernel can do
- * with (VA_BITS_MIN), which without 52 of them are 47 with 16K pages.
- */
-bool in_linear_map(u64 va)
-{
-	u32 most = geo.page_shift == 14 ? 47 : 48, bits = geo.va_bits > 48 ? most : geo.va_bits;
-
-	return va < -BIT(bits - 1);
 }
 
 /* Is one stale leaf of a record a fault? */

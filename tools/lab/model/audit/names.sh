@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# audit-names.sh CONSOLE [SYSTEM.MAP]: the auditor's lines of a console, with the function behind each pc and lr.
+# names.sh CONSOLE [SYSTEM.MAP]: the auditor's lines of a console, with the function behind each pc and lr.
 #
 # KASLR moves the kernel: the auditor says what VBAR_EL1 was, and that is the symbol `vectors`. Code that runs at its physical
 # address, as the first of a boot does, gets no name.
 set -u
 
-[ $# -ge 1 ] && [ $# -le 2 ] && [ -r "$1" ] || { echo "usage: audit-names.sh CONSOLE [SYSTEM.MAP]: expected the console of an audited run" >&2; exit 2; }
+[ $# -ge 1 ] && [ $# -le 2 ] && [ -r "$1" ] || { echo "usage: names.sh CONSOLE [SYSTEM.MAP]: expected the console of an audited run" >&2; exit 2; }
 map=${2-}
 [ -n "$map" ] && [ -r "$map" ] || map=/dev/null
 

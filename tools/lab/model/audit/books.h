@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the auditor share. All of it is under audit_lock, which is
- * taken before s2_lock. README.md says what is judged, by which rule, and what
- * can't be seen.
+ * The auditor's books: what its own files share. Each floor calls those below
+ * it alone:
+ *
+ *	audit.c			an event
+ *	tlbi.c	link.c		what a TLBI drops; where tables are linked
+ *	judge.c			the rules of a store
+ *	group.c	gap.c	order.c	contiguous groups; the kernel's own mapping; barriers
+ *	stale.c			what may be cached that the tables do not say any more
+ *	tables.c  who.c		tables and roots; threads
+ *	say.c			lines
+ *	desc.c			descriptors
  */
-#ifndef AUDIT_H
-#define AUDIT_H
+#ifndef BOOKS_H
+#define BOOKS_H
 
-#include "model.h"
+#include "audit.h"
+#include "regs.h"
 
 #define MAX_ROOTS	16
-#define MAX_TABLES	32768
-#define MAX_PLACES	65536
-#define MAX_STALE	65536
 #define MAX_LEVEL	3
+/* A table that is linked at more places than that is the zero shadow of KASAN: all its uses are alike. */
+#define PLACES_FOLLOWED	4
 #define NONE		0xffffffffU	/* no index */
 
-/* The rules; their names are in audit-report.c. */
+/* The rules; rules.c has what they are called. */
 enum rule {
 	RULE_OA, RULE_TYPE, RULE_SHARE, RULE_GLOBAL, RULE_RESIZE, RULE_CONT, RULE_HOLE, RULE_STALE,
 	RULE_WALK, RULE_REUSE, RULE_ORDER, RULE_WX, RULE_GRANT, RULE_GAP, RULE_NOTHING,
@@ -24,11 +32,6 @@ enum rule {
 	RULE_NOTED,	/* rule gap, of one that is legal: it fails nothing */
 	RULES
 };
-
-/* Exceptions that el2.audit.allow= names. */
-#define ALLOW_TAGGED	BIT(0)
-#define ALLOW_EARLY	BIT(1)
-#define ALLOW_WX	BIT(2)
 
 /**
  * struct geometry - the shape of the tables behind TTBR1, from TCR_EL1
@@ -44,15 +47,6 @@ struct geometry {
 	u32 page_shift, bits, va_bits;
 	int start;
 	bool lpa;
-};
-
-/**
- * struct regime - what else decides what a descriptor means; of the CPU whose
- * event is looked at
- */
-struct regime {
-	u64 mair, pir;
-	bool pie;
 };
 
 /* What an entry permits, as bits; hierarchical limits are the same ones taken away. */
@@ -143,10 +137,31 @@ struct stale {
 	struct who who;
 	u32 table, bucket, next, newer, older;
 };
+/**
+ * struct change - a store that is being judged, for one place of its table
+ * @va: the first address that the entry translates there
+ * @size: bytes
+ * @old: what it said
+ * @new: what it is to say
+ * @level: its
+ * @limits: what the tables above it take away
+ * @cpus: who may hold it
+ * @who: whose store it is
+ * @said: a violation was reported: one is enough
+ */
+struct change {
+	u64 va, size, old, new;
+	int level;
+	u8 limits;
+	u32 cpus;
+	const struct who *who;
+	bool said;
+};
 
-extern struct lock audit_lock;
+extern struct audit_setup setup;
+extern struct audit_calls calls;
 extern struct geometry geo;
-extern struct regime regime;
+extern struct audit_registers regime;	/* of the CPU whose event is looked at */
 extern struct audit_counts {
 	u64 events, stores, changes, tlbis, user_tlbis, ttbr1, linked, resizes, breaks, gaps, lazy;
 	u64 decoded, unfollowed, peak_stale, exclusives_failed;
@@ -209,55 +224,124 @@ static inline u64 leaf_address(u64 desc, int level)
 {
 	return desc_address(desc, level_shift(level));
 }
+/* The model and the host both have them. */
+void *memset(void *to, int byte, size_t len);
+void *memcpy(void *to, const void *from, size_t len);
 
 static inline u64 read_entry(u64 pa)
 {
-	return __atomic_load_n((u64 *)pa, __ATOMIC_RELAXED);
+	return calls.read(pa);
 }
 
-/* audit.c */
-void who_init(struct who *who, const struct regs *regs);
-extern u64 audit_stored[MAX_CPUS];	/* where each CPU stored to a table last */
-void audit_word(struct table *table, u64 pa, u64 new, const struct who *who);
-struct table *table_find(u64 pa);
-u64 lookup(u64 va, int last, int *level, u8 *limits, bool *live);
-void table_walk_done(u32 index);
-u32 cpus_active(void);
-u32 table_index(const struct table *table);
-struct table *table_at(u32 index);
-u8 rights(u64 desc, u8 limits);
+static inline bool is_ram(u64 pa)
+{
+	return pa >= setup.ram_start && pa < setup.ram_end;
+}
+
+/* Does it lead to a table that can be looked at? */
+static inline bool desc_leads(u64 desc, int level)
+{
+	return desc_is_table(desc, level) && is_ram(table_address(desc));
+}
+
+/* desc.c */
+u32 cpus_without_bbml3(u32 cpus);
 u8 table_limits(u64 desc);
+u8 rights(u64 desc, u8 limits);
+u8 memory_type(u64 desc);
 const char *content_differs(u64 old, int old_level, u64 old_va, u64 new, int new_level, u64 new_va,
 			    enum rule *rule);
+u64 tlb_unit(u64 desc, int level);
+bool in_linear_map(u64 va);
+
+/* say.c */
+void violation(enum rule rule, u64 va, int level, u64 old, int new_level, u64 new, u32 cpus,
+	       const struct who *who, const char *what, const char *expected);
+void report(struct change *c, enum rule rule, u64 va, u64 old, int old_level, u64 new, int new_level,
+	    u32 cpus, const char *what);
+void audit_summary(u64 vbar);
+void audit_fail(const char *what, u64 number, const char *of) __attribute__((noreturn));
+
+/* who.c */
+void who_init(struct who *who, const struct audit_event *event);
 bool is_long_ago(const struct who *who);
-void groups_settled(u64 start, u64 end, const struct who *who);
+
+/* tables.c */
+struct table *table_find(u64 pa);
+struct table *table_get(u64 first, u32 entries);
+struct table *table_at(u32 index);
+u32 table_index(const struct table *table);
+void table_walk_done(u32 index);
+struct place *place_at(u32 index);
+struct place *place_of(struct table *t, u64 va, int level);
+struct place *place_new(struct table *t, u64 va, int level);
+void place_free(struct table *t, struct place *p);
+u64 first_leaf(u64 page, int *level, u64 *va);
+bool has_leaf(u64 page, int level);
+u64 root_va(void);
+u64 lookup(u64 va, int last, int *level, u8 *limits, bool *live);
+void tables_init(void);
+
+/**
+ * struct root - what was written to TTBR1_EL1
+ * @pa: the table, 0 if free
+ * @cpus: who may hold entries from it: those that use it, and those that did and have not dropped them
+ */
+struct root {
+	u64 pa;
+	u32 cpus;
+};
+
+extern struct root roots[MAX_ROOTS];
+extern u64 ttbr1[AUDIT_CPUS];	/* what each CPU has; 0: nothing that translates */
+u32 cpus_of(u16 from);
+u32 cpus_active(void);
 void roots_forget(u32 cpus);
 
-/* audit-tlb.c */
+/* stale.c */
 void stale_init(void);
+struct stale *stale_new(const struct stale *like);
+void stale_free(struct stale *s);
 void stale_leaf(u64 va, u64 size, u64 unit, u64 old, int level, u8 limits, u32 cpus, u8 why,
 		const struct who *who);
 void stale_table(u64 va, u64 old, int level, u8 limits, u32 cpus, u8 why, struct table *table,
 		 const struct who *who);
 void stale_each(u64 va, u64 size, void (*fn)(struct stale *s, void *context), void *context);
 void stale_forget_cpus(u32 cpus);
-bool in_linear_map(u64 va);
+void stale_passed(const struct who *who);
 void stale_moved_on(const struct who *who);
 const struct stale *stale_of_table(const struct table *table);
 void stale_check(bool at_end);
 
-/* audit-insn.c */
-bool store_emulate(struct regs *regs, u64 esr, struct table *table, u64 ipa, const struct who *who);
-bool fetch_insn(u64 pc, u32 *insn);
+/* group.c */
+void group_changed(struct change *c, u64 pa);
+void groups_settled(u64 start, u64 end, const struct who *who);
+void groups_check(bool at_end);
+void groups_of_table(struct change *c, u64 page, int level, u64 va);
+
+/* gap.c */
+void note_break(struct change *c);
+bool break_was_made(struct change *c);
+void count_gap(struct change *c);
+
+/* order.c */
 const char *barrier_missing(u64 pc, u64 stored, u64 lr, bool before, bool local);
 const char *fill_unordered(u64 pc);
 
-/* audit-report.c */
-struct text {
-	char at[120];
-	u32 len;
-};
-void violation(enum rule rule, u64 va, int level, u64 old, int new_level, u64 new, u32 cpus,
-	       const struct who *who, const char *what, const char *expected);
-void audit_summary(void);
+/* judge.c */
+void judge(struct change *c);
+void judge_fill(const struct change *c, u64 page);
+void tighter(struct change *c, u64 desc, int level, u64 va, u8 limits);
+void leaf_stale(struct change *c);
+void table_leaves(struct change *c, u64 page, int level, u64 va, u8 limits, u8 why);
+
+/* link.c */
+void table_link(struct table *t, u64 va, int level, u16 from, u8 limits);
+void table_unlink(struct table *t, u64 va, int level, u16 from, u64 pointer, struct change *c, u8 why);
+bool geometry_read(void);
+void root_use(u32 cpu, u64 pa);
+bool roots_drop_unused(void);
+
+/* tlbi.c */
+void tlbi_done(const struct audit_event *event, u64 stored);
 #endif

@@ -3,7 +3,7 @@
  * The auditor: what it says. One line for each violation, up to a limit for
  * each rule; all of them are counted.
  */
-#include "audit.h"
+#include "books.h"
 
 #define LINES_PER_RULE	6
 
@@ -36,14 +36,20 @@ static const char * const sections[RULES] = {
 	[RULE_NOTED] = "FEAT_BBM, Support levels for changing table or block size",
 };
 
+/* A line that is being made: what is too long is cut off. */
+struct text {
+	char *at;
+	u32 len, size;
+};
+
 static bool is_noted(enum rule rule)
 {
-	return rule == RULE_NOTED || machine.inject;
+	return rule == RULE_NOTED || setup.noted;
 }
 
 static void add(struct text *text, const char *what)
 {
-	while (*what && text->len < sizeof(text->at) - 1)
+	while (*what && text->len < text->size - 1)
 		text->at[text->len++] = *what++;
 	text->at[text->len] = 0;
 }
@@ -58,6 +64,51 @@ static void add_number(struct text *text, u64 value, u32 base)
 		value /= base;
 	} while (value);
 	add(text, p);
+}
+
+/* %s, %u, %lu and %lx; the compiler checks the arguments. */
+static void add_format(struct text *text, const char *fmt, va_list args)
+{
+	for (; *fmt; fmt++) {
+		bool wide = fmt[0] == '%' && fmt[1] == 'l';
+
+		if (*fmt != '%') {
+			add(text, (const char[]){ *fmt, 0 });
+			continue;
+		}
+		fmt += wide ? 2 : 1;
+		if (*fmt == 's')
+			add(text, va_arg(args, const char *));
+		else
+			add_number(text, wide ? va_arg(args, u64) : va_arg(args, u32), *fmt == 'x' ? 16 : 10);
+	}
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+{
+	char line[AUDIT_LINE];
+	struct text text = { .at = line, .size = sizeof(line) };
+	va_list args;
+
+	va_start(args, fmt);
+	add_format(&text, fmt, args);
+	va_end(args);
+	calls.say(line);
+}
+
+/* There is no room for more: "more than 16 roots" */
+void audit_fail(const char *what, u64 number, const char *of)
+{
+	char line[AUDIT_LINE];
+	struct text text = { .at = line, .size = sizeof(line) };
+
+	add(&text, "audit: ");
+	add(&text, what);
+	add(&text, " ");
+	add_number(&text, number, 10);
+	add(&text, " ");
+	add(&text, of);
+	calls.fail(line);
 }
 
 static void add_size(struct text *text, u64 size)
@@ -87,8 +138,6 @@ static void decode(struct text *text, u64 desc, int level)
 {
 	u8 may;
 
-	text->len = 0;
-	add(text, "");
 	if (desc_is_table(desc, level)) {
 		add(text, "table 0x");
 		add_number(text, table_address(desc), 16);
@@ -123,9 +172,7 @@ static void decode(struct text *text, u64 desc, int level)
 
 static void decode_cpus(struct text *text, u32 cpus)
 {
-	text->len = 0;
-	add(text, "");
-	for (u32 i = 0; i < machine.ncpus; i++) {
+	for (u32 i = 0; i < setup.cpus; i++) {
 		if (!(cpus & BIT(i)))
 			continue;
 		if (text->len)
@@ -152,7 +199,10 @@ static void decode_cpus(struct text *text, u32 cpus)
 void violation(enum rule rule, u64 va, int level, u64 old, int new_level, u64 new, u32 cpus,
 	       const struct who *who, const char *what, const char *expected)
 {
-	static struct text was, is, held;
+	char was_line[120], is_line[120], held_line[24];
+	struct text was = { .at = was_line, .size = sizeof(was_line) };
+	struct text is = { .at = is_line, .size = sizeof(is_line) };
+	struct text held = { .at = held_line, .size = sizeof(held_line) };
 
 	if (rule != RULE_NOTED) {
 		counts.violations++;
@@ -163,34 +213,47 @@ void violation(enum rule rule, u64 va, int level, u64 old, int new_level, u64 ne
 	decode(&was, old, level);
 	decode(&is, new, new_level);
 	decode_cpus(&held, cpus);
-	say_alone("%s audit %s: va 0x%lx level %s%u old 0x%lx (%s) new 0x%lx (%s) cpu %u pc 0x%lx lr 0x%lx "
+	say("%s audit %s: va 0x%lx level %s%u old 0x%lx (%s) new 0x%lx (%s) cpu %u pc 0x%lx lr 0x%lx "
 		  "event %lu held by CPUs %s: %s; expected %s (DDI 0487, %s)",
 		  is_noted(rule) ? "noted" : "FAULT", names[rule], va, level < 0 ? "-" : "",
 		  (u32)(level < 0 ? -level : level), old, was.at, new, is.at, who->cpu, who->pc, who->lr,
 		  who->event, held.at, what, expected, sections[rule]);
 }
 
-void audit_summary(void)
+/* The last lines: what was audited. */
+void audit_summary(u64 vbar)
 {
 	u64 bad = counts.violations;
 
 	if (!counts.stores || !counts.tlbis || !counts.ttbr1 || !counts.peak_tables) {
 		bad++;
-		say_alone("FAULT audit nothing: %lu stores, %lu TLBIs, %lu writes of TTBR1_EL1, %u tables: "
+		say("FAULT audit nothing: %lu stores, %lu TLBIs, %lu writes of TTBR1_EL1, %u tables: "
 			  "nothing was audited; expected a guest that sets its MMU up", counts.stores,
 			  counts.tlbis, counts.ttbr1, counts.peak_tables);
 	}
 	for (u32 i = 0; i < RULES; i++) {
 		if (counts.by_rule[i] > LINES_PER_RULE)
-			say_alone("%s audit %s: %lu of these, of which %u were reported",
+			say("%s audit %s: %lu of these, of which %u were reported",
 				  is_noted(i) ? "noted" : "FAULT", names[i], counts.by_rule[i], (u32)LINES_PER_RULE);
 	}
-	say_alone("audit: %lu stores (%lu changed an entry, %lu were decoded), %lu TLBIs of the kernel's half "
+	say("audit: %lu stores (%lu changed an entry, %lu were decoded), %lu TLBIs of the kernel's half "
 		  "and %lu of the other, %lu writes of TTBR1_EL1, %u tables at most, %lu violations; "
 		  "%lu resizes, %lu breaks, %lu gaps, %lu entries stale at most, %lu left to be "
 		  "invalidated lazily, %lu not followed, %lu exclusives repeated; vbar 0x%lx",
 		  counts.stores, counts.changes, counts.decoded, counts.tlbis, counts.user_tlbis,
 		  counts.ttbr1, counts.peak_tables, bad, counts.resizes, counts.breaks, counts.gaps,
 		  counts.peak_stale, counts.lazy, counts.unfollowed, counts.exclusives_failed,
-		  read_sysreg(vbar_el1));
+		  vbar);
+}
+
+/* The first violation of a change; what else is wrong with it mostly follows from that. */
+void report(struct change *c, enum rule rule, u64 va, u64 old, int old_level, u64 new,
+		   int new_level, u32 cpus, const char *what)
+{
+	if (c->said)
+		return;
+	c->said = true;
+	violation(rule, va, old_level, old, new_level, new, cpus, c->who, what,
+		  rule == RULE_WX || rule == RULE_GRANT ? "neither at any time" :
+							  "break-before-make: invalid, TLBI, DSB, and then this");
 }
