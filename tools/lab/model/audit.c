@@ -688,6 +688,23 @@ static void table_appears(struct change *c, u64 page, u8 limits)
 	break_was_made(c);
 }
 
+/*
+ * Leaves of the linear map that become smaller or larger, as the kernel counts its own: valid or not, and a group
+ * as a whole, by its first entry.
+ */
+static void count_size(const struct change *c, bool was_table, bool is_table)
+{
+	if (!c->old || !c->new || !in_linear_map(c->va))
+		return;
+	if (!was_table && is_table)
+		counts.splits[c->level][0]++;
+	else if (was_table && !is_table)
+		counts.collapses[c->level][0]++;
+	else if (!is_table && ((c->old ^ c->new) & S1_CONT) &&
+		 !(c->va & (level_cont(c->level) * level_span(c->level) - 1)))
+		(c->old & S1_CONT ? counts.splits : counts.collapses)[c->level][1]++;
+}
+
 /* Before the store. */
 static void judge(struct change *c)
 {
@@ -704,6 +721,7 @@ static void judge(struct change *c)
 		counts.unfollowed++;
 		return;
 	}
+	count_size(c, was_table, is_table);
 	if (was_leaf && is_leaf) {
 		what = content_differs(c->old, c->level, c->va, c->new, c->level, c->va, &rule);
 		if (what)
@@ -1281,8 +1299,36 @@ void audit_end(void)
  */
 #define AUDIT_CHECK	0xc600a0d1
 
+/*
+ * Another: in X1 to X8 how often leaves of the linear map became smaller and larger. From the smallest leaf up, its
+ * groups, then itself: X1 and X2 are splits and collapses of groups of pages.
+ */
+#define AUDIT_SIZES	0xc600a0d2
+
+static void audit_sizes(struct regs *regs)
+{
+	u32 x = 1;
+
+	lock(&audit_lock);
+	for (int level = MAX_LEVEL; level >= MAX_LEVEL - 2; level--) {
+		for (int cont = 1; cont >= 0; cont--) {
+			/* A page has nothing below it, and there is no larger group. */
+			if ((level == MAX_LEVEL && !cont) || (level == MAX_LEVEL - 2 && cont))
+				continue;
+			regs->x[x++] = counts.splits[level][cont];
+			regs->x[x++] = counts.collapses[level][cont];
+		}
+	}
+	unlock(&audit_lock);
+	regs->x[0] = 0;
+}
+
 bool audit_call(struct regs *regs)
 {
+	if (machine.audit && (u32)regs->x[0] == AUDIT_SIZES) {
+		audit_sizes(regs);
+		return true;
+	}
 	if (!machine.audit || (u32)regs->x[0] != AUDIT_CHECK)
 		return false;
 	lock(&audit_lock);
