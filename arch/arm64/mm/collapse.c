@@ -304,13 +304,13 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	if (!mmap_read_trylock(&init_mm))
 		return KERNEL_LEAF_BUSY;
 
+	kernel_leaf_count(addr, slot->level == PGTABLE_LEVEL_PMD ?
+			  DIRECT_MAP_LEVEL2_COLLAPSE :
+			  DIRECT_MAP_LEVEL3_COLLAPSE, 1);
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
 	trace_kernel_leaf_collapse(addr, slot->level, false);
-	kernel_leaf_count(addr, slot->level == PGTABLE_LEVEL_PMD ?
-			  DIRECT_MAP_LEVEL2_COLLAPSE :
-			  DIRECT_MAP_LEVEL3_COLLAPSE, 1);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
