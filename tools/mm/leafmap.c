@@ -362,22 +362,20 @@ static void map_sum(struct map *m)
 	}
 }
 
-static struct block *block_at(const struct map *m, unsigned long addr)
+/* The first in a range. */
+static struct block *block_in(const struct map *m, unsigned long start, unsigned long size)
 {
 	size_t low = 0, high = m->nr_blocks;
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
-		struct block *b = &m->blocks[mid];
 
-		if (addr < b->start)
-			high = mid;
-		else if (addr - b->start >= geo->size[PMD])
+		if (m->blocks[mid].start < start)
 			low = mid + 1;
 		else
-			return b;
+			high = mid;
 	}
-	return NULL;
+	return low < m->nr_blocks && m->blocks[low].start - start < size ? &m->blocks[low] : NULL;
 }
 
 static void map_free(struct map *m)
@@ -452,7 +450,7 @@ static bool is_on_the_way(const char *function)
 		"split_", "kernel_leaf_", "range_split_", "walk_kernel_", "walk_p", "__walk_page",
 		"update_range_prot", "change_memory_common", "__change_memory_common",
 		"pageattr_", "set_memory_", "set_direct_map_", "__set_memory_", "trace_",
-		"set_area_direct_map", "vm_reset_perms", "execmem_",
+		"set_area_direct_map", "vm_reset_perms", "execmem_", "__traceiter_",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -478,9 +476,9 @@ static void splitter_add(const char *comm, const char *function)
 	s->splits = 1;
 }
 
-static void refusal_add(struct map *m, unsigned long addr, const char *why)
+static void refusal_add(struct map *m, unsigned long addr, bool pud, const char *why)
 {
-	struct block *b = block_at(m, addr);
+	struct block *b = block_in(m, addr, geo->size[pud ? PUD : PMD]);
 	struct refusal *f = trace.refusals;
 	enum holder holder;
 	size_t reason = 0;
@@ -490,7 +488,7 @@ static void refusal_add(struct map *m, unsigned long addr, const char *why)
 	if (reason == ARRAY_SIZE(reasons))
 		return;
 	/* What ptdump does not show. */
-	if (b && b->holder == UNSEEN && !strcmp(why, "address"))
+	if (b && b->holder == UNSEEN && !pud && !strcmp(why, "address"))
 		b->holder = SHARED;
 	holder = b ? b->holder : UNSEEN;
 
@@ -565,7 +563,8 @@ static void trace_read(struct map *m)
 		if (!end)
 			continue;
 		end[strcspn(end, SPACE)] = 0;
-		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), end + 4);
+		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), strstr(at, "leaf=pud"),
+			    end + 4);
 	}
 	if (pending)
 		splitter_add(comm, "?");

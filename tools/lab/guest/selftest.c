@@ -243,6 +243,14 @@ static void churn(unsigned int *seed)
 	secretmem_phases(look_when_open);
 }
 
+/* Longer than leafmap watches. */
+static void hold_when_open(const char *phase, unsigned int round)
+{
+	if (!strcmp(phase, "open"))
+		sleep_ms(8000);
+	(void)round;
+}
+
 /**
  * leafmap_check() - after churn, with files, programs and modules in use, leafmap
  * says who holds what; and then who splits
@@ -251,7 +259,6 @@ static void churn(unsigned int *seed)
 void leafmap_check(const char *name)
 {
 	static const char *const watch[] = { "/bin/leafmap", "-w", "4", "-n", "1", NULL };
-	unsigned int seed = opt.seed;
 	bool ok = run_mixed();
 	pid_t pid;
 
@@ -260,7 +267,8 @@ void leafmap_check(const char *name)
 	pid = fork();
 	if (!pid) {
 		sleep_ms(1000);
-		secretmem_bout(&seed);
+		opt.files = 2;
+		secretmem_phases(hold_when_open);
 		_exit(0);
 	}
 	ok &= !run_program("leafmap-watch", watch);
