@@ -62,10 +62,10 @@ if wanted host; then
 fi
 
 if wanted machines; then
-	guest base-lab
+	guest base-lab tools
 	machine base sssssoos 'SKIP counters: /proc/vmstat has no direct_map_' -m bbml3 -a "$words"
 fi
-if wanted machines || wanted counters || wanted leafmap; then guest linux-lab; fi
+if wanted machines || wanted counters || wanted leafmap; then guest linux-lab tools; fi
 if wanted machines; then
 	machine bbml3 oooooooo '' -m bbml3 -a "$words"
 	machine nobbml3 ossoooos 'SKIP secretmem: leaves are split: it is made of pages: no BBML3' -m nobbml3 -a "$words"
@@ -81,10 +81,10 @@ if wanted mutants; then
 	file=$spare/arch/arm64/mm/collapse.c
 	sed -i 's/^\twhole = table_may_be_leaf(level) \&\& .*/\twhole = false;/' "$file"
 	if git -C "$spare" diff --quiet; then nok selftest-mutant "does not apply to arch/arm64/mm/collapse.c any more"
-	elif ! "$LAB/kbuild.sh" "$spare" lab "$BUILD/obj/spare-lab" || ! lab_make -C "$LAB/guest" KOBJ="$BUILD/obj/spare-lab" OUT="$BUILD/guest/spare-lab"; then
+	elif ! "$LAB/kbuild.sh" "$spare" lab "$BUILD/obj/spare-lab" || ! lab_make -C "$LAB/guest" KOBJ="$BUILD/obj/spare-lab" OUT="$BUILD/guest/spare-lab-tools" TREE_OF_TOOLS="$TREE"; then
 		nok selftest-mutant "does not build"
 	else
-		image=$BUILD/obj/spare-lab/arch/arm64/boot/Image initrd=$BUILD/guest/spare-lab/initrd.cpio.gz
+		image=$BUILD/obj/spare-lab/arch/arm64/boot/Image initrd=$BUILD/guest/spare-lab-tools/initrd.cpio.gz
 		fails mutant 'oon??oon' -a "$words"
 	fi
 	git -C "$spare" checkout -q -- arch/arm64/mm
