@@ -198,7 +198,7 @@ added_files() {
 }
 
 # The folders at the repository's top that hold nothing but copies.
-COPIES="arch include mm lib kernel Documentation tools/testing"
+COPIES="arch include mm lib kernel Documentation tools/testing tools/mm"
 copies() {
 	local d
 	(cd "$TOP" && for d in $COPIES; do [ -d "$d" ] && find "$d" -type f; done | sort)

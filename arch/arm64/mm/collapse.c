@@ -250,7 +250,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 	const bool in_range = level == PGTABLE_LEVEL_PTE &&
 			      !leaf_range_check(addr, size);
 	unsigned long end = addr + size;
-	unsigned long first = 0, last = 0;
+	unsigned long first = 0, last = 0, nr = 0;
 
 	lazy_mmu_mode_enable();
 	for (; addr != end; addr += span, group += cont) {
@@ -264,10 +264,15 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		if (!last)
 			first = addr;
 		last = addr + span;
+		nr++;
 	}
 	lazy_mmu_mode_disable();
-	if (last)
+	if (last) {
 		flush_folded_leaves(first, last);
+		kernel_leaf_count(first, level == PGTABLE_LEVEL_PTE ?
+				  DIRECT_MAP_CONT_LEVEL1_COLLAPSE :
+				  DIRECT_MAP_CONT_LEVEL2_COLLAPSE, nr);
+	}
 }
 
 /* Store a PMD or PUD. The caller's TLB maintenance has the barriers. */
@@ -299,6 +304,9 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	if (!mmap_read_trylock(&init_mm))
 		return KERNEL_LEAF_BUSY;
 
+	kernel_leaf_count(addr, slot->level == PGTABLE_LEVEL_PMD ?
+			  DIRECT_MAP_LEVEL2_COLLAPSE :
+			  DIRECT_MAP_LEVEL3_COLLAPSE, 1);
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);

@@ -25,6 +25,9 @@
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/rwsem.h>
+#include <linux/vmstat.h>
+
+#include <asm/mmu.h>
 
 /* The largest leaf that the linear map may hold. */
 #define KERNEL_LEAF_MAX_SHIFT	\
@@ -127,6 +130,17 @@ void kernel_leaf_change_end(unsigned long start);
 int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr);
 void kernel_leaf_pool_drain(struct kernel_leaf_pool *pool);
 void kernel_pgtable_free_rcu(struct ptdesc *pt);
+
+/*
+ * Beside each trace_kernel_leaf_split() and _collapse(), for /proc/vmstat: of the
+ * linear map alone, and not before the counters are each CPU's own.
+ */
+static inline void kernel_leaf_count(unsigned long addr, enum vm_event_item item,
+				     long nr)
+{
+	if (__is_lm_address(addr) && page_alloc_available)
+		count_vm_events(item, nr);
+}
 
 #if IS_ENABLED(CONFIG_KUNIT)
 int update_range_prot(unsigned long start, unsigned long size,

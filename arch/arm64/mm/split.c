@@ -47,6 +47,7 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 
 	trace_kernel_leaf_split(ALIGN_DOWN(addr, CONT_PTE_SIZE),
 				PGTABLE_LEVEL_PTE, true);
+	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL1_SPLIT, 1);
 
 	ptep = PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES);
 	for (i = CONT_PTES - 1; i > 0; i--)
@@ -65,6 +66,7 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 
 	trace_kernel_leaf_split(ALIGN_DOWN(addr, CONT_PMD_SIZE),
 				PGTABLE_LEVEL_PMD, true);
+	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL2_SPLIT, 1);
 
 	/* In the same order, for the same reason, as split_contpte(). */
 	pmdp = PTR_ALIGN_DOWN(pmdp, sizeof(*pmdp) * CONT_PMDS);
@@ -136,6 +138,7 @@ static int split_pmd(pmd_t *pmdp, pmd_t pmd, unsigned long addr,
 	__pmd_populate(pmdp, pte_phys, tableprot);
 	trace_kernel_leaf_split(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
 				false);
+	kernel_leaf_count(addr, DIRECT_MAP_LEVEL2_SPLIT, 1);
 
 	return 0;
 }
@@ -175,6 +178,7 @@ static int split_pud(pud_t *pudp, pud_t pud, unsigned long addr,
 	__pud_populate(pudp, pmd_phys, tableprot);
 	trace_kernel_leaf_split(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
 				false);
+	kernel_leaf_count(addr, DIRECT_MAP_LEVEL3_SPLIT, 1);
 
 	return 0;
 }

@@ -69,6 +69,7 @@ static const struct {
 	{ "test_bpf", &opt.test_bpf },
 	{ "free_kib", &opt.free_kib },
 	{ "cache", &opt.cache },
+	{ "audited", &opt.audited },
 };
 
 static const char * const expectations[] = {
@@ -274,6 +275,9 @@ static const struct step {
 	{ "fault", fault_check, 4 },
 	{ "fuzz", fuzz_check, 1 },
 	{ "fuzzmixed", fuzz_mixed_check, 2 },
+	{ "selftest", selftest_check, 1 },
+	{ "counters", counters_check, 1 },
+	{ "leafmap", leafmap_check, 1 },
 	{ "dump", step_dump, 1 },
 	{ "map", step_map, 1 },
 	{ "bench", bench_check, 1 },

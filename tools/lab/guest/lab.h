@@ -60,6 +60,7 @@ enum lab_expect {
  * @test_bpf: 0 leaves the kernel's test_bpf out of lab=execmem
  * @free_kib: memory that lab=scarce leaves free
  * @cache: 0 if execmem is to have no cache of blocks
+ * @audited: 1 if the model audits, and can be asked
  * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
  * @unplug_refused: lab.unplug=refused, DIMMs must not go; else they must
@@ -94,6 +95,7 @@ struct lab_options {
 	unsigned int test_bpf;
 	unsigned int free_kib;
 	unsigned int cache;
+	unsigned int audited;
 	char wrong[16];
 	bool no_secretmem;
 	bool late_refused;
@@ -311,6 +313,11 @@ bool fault_set_up(void);
 /* fuzz.c: the kernel's own churn. */
 void fuzz_check(const char *name);
 void fuzz_mixed_check(const char *name);
+
+/* selftest.c */
+void selftest_check(const char *name);
+void counters_check(const char *name);
+void leafmap_check(const char *name);
 
 /* idle.c, kexec.c, shell.c */
 void idle_check(const char *name);

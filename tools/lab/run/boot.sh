@@ -2,11 +2,12 @@
 # shellcheck shell=bash
 # For the steps that boot: sourced behind lib.sh.
 
-# guest TREE-FLAVOUR: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd.
+# guest TREE-FLAVOUR [tools]: builds that kernel (linux-lab, base-lab, ...) and the initrd with its modules; sets image and initrd.
+# With tools there are the tree's programs in it, too.
 guest() {
-	local obj=$BUILD/obj/$1 out=$BUILD/guest/$1
+	local obj=$BUILD/obj/$1 out=$BUILD/guest/$1${2:+-$2}
 	"$LAB/tree/kbuild.sh" "$BUILD/${1%%-*}" "${1#*-}" "$obj" || exit
-	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out" || die "the guest of $1 does not build"
+	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out" TREE_OF_TOOLS="${2:+$TREE}" || die "the guest of $1 does not build"
 	image=$obj/arch/arm64/boot/Image initrd=$out/initrd.cpio.gz
 	[ "$(cat "$obj/.lab-arch")" != x86_64 ] || image=$obj/arch/x86/boot/bzImage
 }

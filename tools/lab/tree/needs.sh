@@ -55,7 +55,7 @@ series_size() {
 	local files=("$1"/[0-9]*.patch)
 	[ -f "${files[0]}" ] || return
 	git apply --numstat "${files[@]}" | awk -v n="${#files[@]}" '
-		$3 !~ /^Documentation\/|\/tests\/|^MAINTAINERS$/ { lines += $1 - $2 }
+		$3 !~ /^Documentation\/|^tools\/testing\/|\/tests\/|^MAINTAINERS$/ { lines += $1 - $2 }
 		END { printf "%d\t%d\n", n, lines }'
 }
 

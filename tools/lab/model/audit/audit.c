@@ -202,6 +202,16 @@ void audit_ask(struct audit_answer *answer)
 	counts.recent = 0;
 }
 
+void audit_sizes(u64 sizes[AUDIT_SIZES])
+{
+	for (int i = 0; i < AUDIT_SIZES / 2; i++) {
+		int level = MAX_LEVEL - (i + 1) / 2, group = !(i & 1);
+
+		*sizes++ = counts.splits[level][group];
+		*sizes++ = counts.collapses[level][group];
+	}
+}
+
 bool audit_watches(u64 pa)
 {
 	return table_find(pa);

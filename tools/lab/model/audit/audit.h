@@ -131,6 +131,13 @@ bool audit_event(const struct audit_event *event);
 
 void audit_ask(struct audit_answer *answer);
 
+/*
+ * How often leaves of the linear map were split and collapsed, in pairs: groups of
+ * pages, the blocks above them, groups of these, the blocks above.
+ */
+#define AUDIT_SIZES	8
+void audit_sizes(u64 sizes[AUDIT_SIZES]);
+
 /* Is it in a page that is watched? How many stores did that have? Neither is an event. */
 bool audit_watches(u64 pa);
 u64 audit_stores_to(u64 pa);

@@ -166,6 +166,7 @@ extern struct audit_counts {
 	u64 events, stores, changes, tlbis, user_tlbis, ttbr1, linked, resizes, breaks, gaps, lazy;
 	u64 decoded, unfollowed, peak_stale, exclusives_failed;
 	u64 violations, by_rule[RULES], recent;
+	u64 splits[MAX_LEVEL + 1][2], collapses[MAX_LEVEL + 1][2]; /* of the linear map; [1]: of groups */
 	u32 tables, peak_tables;
 } counts;
 

@@ -160,6 +160,23 @@ static void table_appears(struct change *c, u64 page, u8 limits)
 	break_was_made(c);
 }
 
+/*
+ * Leaves of the linear map that become smaller or larger, as the kernel counts
+ * its own: valid or not, and a group as a whole, by its first entry.
+ */
+static void count_size(const struct change *c, bool was_table, bool is_table)
+{
+	if (!c->old || !c->new || !in_linear_map(c->va))
+		return;
+	if (!was_table && is_table)
+		counts.splits[c->level][0]++;
+	else if (was_table && !is_table)
+		counts.collapses[c->level][0]++;
+	else if (!is_table && ((c->old ^ c->new) & S1_CONT) &&
+		 !(c->va & (level_cont(c->level) * level_span(c->level) - 1)))
+		(c->old & S1_CONT ? counts.splits : counts.collapses)[c->level][1]++;
+}
+
 /* Before the store. */
 void judge(struct change *c)
 {
@@ -176,6 +193,7 @@ void judge(struct change *c)
 		counts.unfollowed++;
 		return;
 	}
+	count_size(c, was_table, is_table);
 	if (was_leaf && is_leaf) {
 		what = content_differs(c->old, c->level, c->va, c->new, c->level, c->va, &rule);
 		if (what)
