@@ -58,7 +58,7 @@ static inline int no_tables(struct kernel_leaf_pool *pool, unsigned int nr)
 
 /* What a worker may have to do first is given a few seconds. */
 #define soon(cond)	\
-	(!poll_timeout_us(, cond, 20 * USEC_PER_MSEC, 5 * USEC_PER_SEC, false))
+	(!poll_timeout_us(, cond, 20 * USEC_PER_MSEC, 6 * USEC_PER_SEC, false))
 
 /* The leaf that maps addr, and its size; 0 if there is none. */
 static inline unsigned long leaf_at(unsigned long addr, ptval_t *val)
