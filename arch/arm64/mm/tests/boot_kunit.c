@@ -9,52 +9,37 @@
  *	CPUHP_AP_ONLINE_DYN		on that CPU, in a thread
  *	core_initcall()			when the capabilities are final
  */
-#include <kunit/test.h>
 #include <linux/cpufeature.h>
 #include <linux/cpuhotplug.h>
 #include <linux/init.h>
-#include <linux/mm.h>
-#include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 
 #include "kernel_leaf_test.h"
 
-enum boot_stage {
-	BOOT_ALONE,
-	BOOT_PREPARE,
-	BOOT_STARTING,
-	BOOT_ONLINE,
-	BOOT_FINAL,
-	BOOT_STAGES
-};
-
-static const char * const stage_names[] = {
-	"alone", "prepare", "starting", "online", "final",
-};
-
-/**
- * struct boot_split - a page that was made read-only and writable again
- * @stage:	when
- * @cpu:	the CPU that was being started, or the boot CPU
- * @before:	size of the leaf that the page was in
- * @after:	the same while it was read-only
- * @ret:	what the change to read-only returned
- * @back:	what the change back returned
- * @was_ro:	whether a store would have faulted in between
- * @irqs_off:	whether interrupts were off
- * @bbml3:	whether all CPUs had BBML3 that had been seen
- */
-struct boot_split {
-	enum boot_stage stage;
-	unsigned int cpu;
-	unsigned long before;
-	unsigned long after;
-	int ret;
-	int back;
-	bool was_ro;
+static const struct boot_stage {
+	const char *name;
+	bool each_cpu;
 	bool irqs_off;
-	bool bbml3;
+} boot_stages[] = {
+	{ "alone" },
+	{ "prepare", true },
+	{ "starting", true, true },
+	{ "online", true },
+	{ "final" },
+};
+
+KUNIT_ARRAY_PARAM_DESC(stage, boot_stages, name);
+
+/* A page that was made read-only and writable again. */
+struct boot_split {
+	const char *stage;
+	unsigned int cpu;		/* the one being started, or the boot CPU */
+	unsigned long before, after;	/* size of its leaf, and while it was read-only */
+	int ret, back;			/* what the changes returned */
+	bool was_ro;			/* a store would have faulted in between */
+	bool irqs_off;
+	bool bbml3;			/* all CPUs had it that had been seen */
 };
 
 #define BOOT_SPLITS_MAX		64
@@ -67,7 +52,7 @@ static unsigned int nr_splits, nr_blocks;
 static enum cpuhp_state prepare_state, online_state;
 
 /* Each time another block, so that there is something to split. */
-static void boot_split(enum boot_stage stage, unsigned int cpu)
+static void boot_split(const char *stage, unsigned int cpu)
 {
 	struct boot_split *s;
 	unsigned long addr;
@@ -88,23 +73,16 @@ static void boot_split(enum boot_stage stage, unsigned int cpu)
 	s->back = leaf_change(addr, PAGE_SIZE, &to_rw);
 }
 
-static int boot_prepare(unsigned int cpu)
-{
-	boot_split(BOOT_PREPARE, cpu);
-	return 0;
+#define BOOT_CALLBACK(stage)			\
+static int boot_##stage(unsigned int cpu)	\
+{						\
+	boot_split(#stage, cpu);		\
+	return 0;				\
 }
 
-static int boot_online(unsigned int cpu)
-{
-	boot_split(BOOT_ONLINE, cpu);
-	return 0;
-}
-
-static int boot_starting(unsigned int cpu)
-{
-	boot_split(BOOT_STARTING, cpu);
-	return 0;
-}
+BOOT_CALLBACK(prepare)
+BOOT_CALLBACK(starting)
+BOOT_CALLBACK(online)
 
 /* The starting callbacks have no dynamic states. This one is 32-bit Arm's. */
 #define BOOT_STARTING_STATE	CPUHP_AP_ARM_TWD_STARTING
@@ -116,18 +94,16 @@ static int __init boot_alone_init(void)
 
 	/* Four stages for each CPU, and two. */
 	while (nr_blocks < min(4 * num_possible_cpus() + 2, BOOT_SPLITS_MAX)) {
-		struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
-						BOOT_ORDER);
-
-		if (!page)
+		boot_blocks[nr_blocks] = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
+						     BOOT_ORDER);
+		if (!boot_blocks[nr_blocks])
 			break;
-		boot_blocks[nr_blocks++] = page;
+		nr_blocks++;
 	}
 
-	boot_split(BOOT_ALONE, 0);
+	boot_split("alone", 0);
 
-	cpuhp_setup_state_nocalls(BOOT_STARTING_STATE,
-				  "arm64/leaf_test:starting",
+	cpuhp_setup_state_nocalls(BOOT_STARTING_STATE, "arm64/leaf_test:starting",
 				  boot_starting, NULL);
 	prepare_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
 						  "arm64/leaf_test:prepare",
@@ -144,48 +120,40 @@ static int __init boot_final_init(void)
 	if (!nr_blocks)
 		return 0;
 
-	boot_split(BOOT_FINAL, 0);
+	boot_split("final", 0);
 
 	if ((int)online_state > 0)
 		cpuhp_remove_state_nocalls(online_state);
 	if ((int)prepare_state > 0)
 		cpuhp_remove_state_nocalls(prepare_state);
 	cpuhp_remove_state_nocalls(BOOT_STARTING_STATE);
-
 	return 0;
 }
 core_initcall(boot_final_init);
 
-static struct boot_split *boot_split_next(struct boot_split *s,
-					  enum boot_stage stage)
-{
-	for (s = s ? s + 1 : boot_splits; s < boot_splits + nr_splits; s++)
-		if (s->stage == stage)
-			return s;
-
-	return NULL;
-}
-
 /* At every stage a change to a page is made, whatever leaf it was in. */
 static void boot_served(struct kunit *test)
 {
-	enum boot_stage stage = *(const enum boot_stage *)test->param_value;
-	struct boot_split *s = NULL;
+	const struct boot_stage *stage = test->param_value;
 	unsigned int n = 0;
 
-	if (stage != BOOT_ALONE && stage != BOOT_FINAL && num_possible_cpus() == 1)
+	if (stage->each_cpu && num_possible_cpus() == 1)
 		kunit_skip(test, "there is one CPU");
 	if (!can_set_direct_map())
 		kunit_skip(test, "nobody changes a part of the linear map");
 
-	while ((s = boot_split_next(s, stage))) {
+	for (int i = 0; i < nr_splits; i++) {
+		struct boot_split *s = &boot_splits[i];
+
+		if (strcmp(s->stage, stage->name))
+			continue;
 		kunit_info(test, "CPU%u: a page in a leaf of %#lx bytes: %d, now in one of %#lx\n",
 			   s->cpu, s->before, s->ret, s->after);
 		KUNIT_EXPECT_EQ(test, 0, s->ret);
 		KUNIT_EXPECT_EQ(test, 0, s->back);
 		KUNIT_EXPECT_EQ(test, PAGE_SIZE, s->after);
 		KUNIT_EXPECT_TRUE(test, s->was_ro);
-		KUNIT_EXPECT_EQ(test, stage == BOOT_STARTING, s->irqs_off);
+		KUNIT_EXPECT_EQ(test, stage->irqs_off, s->irqs_off);
 		n++;
 	}
 
@@ -198,7 +166,6 @@ static void boot_served(struct kunit *test)
  */
 static void boot_repaint(struct kunit *test)
 {
-	unsigned long blocks = 0;
 	bool pages = false;
 
 	if (!can_set_direct_map())
@@ -207,20 +174,14 @@ static void boot_repaint(struct kunit *test)
 	for (int i = 0; i < nr_splits; i++) {
 		struct boot_split *s = &boot_splits[i];
 
-		if (s->before == PAGE_SIZE)
-			pages = true;
-		else
-			blocks++;
+		pages |= s->before == PAGE_SIZE;
 		if (pages || !s->bbml3)
 			KUNIT_EXPECT_EQ(test, PAGE_SIZE, s->before);
 	}
 
-	if (system_supports_bbml3() &&
-	    !strstr(saved_command_line, "linear_map=pages"))
-		KUNIT_EXPECT_EQ(test, nr_splits, blocks);
-	else
-		KUNIT_EXPECT_TRUE(test, pages);
-
+	KUNIT_EXPECT_EQ(test, pages,
+			!system_supports_bbml3() ||
+			strstr(saved_command_line, "linear_map=pages"));
 	KUNIT_EXPECT_EQ(test, system_supports_bbml3(),
 			kernel_leaf_may_split(PAGE_OFFSET));
 }
@@ -231,22 +192,8 @@ static void boot_suite_exit(struct kunit_suite *suite)
 		__free_pages(boot_blocks[--nr_blocks], BOOT_ORDER);
 }
 
-static const void *stage_gen(struct kunit *test, const void *prev, char *desc)
-{
-	static const enum boot_stage stages[] = {
-		BOOT_ALONE, BOOT_PREPARE, BOOT_STARTING, BOOT_ONLINE, BOOT_FINAL,
-	};
-	const enum boot_stage *next = prev ? (const enum boot_stage *)prev + 1 :
-					     stages;
-
-	if (next == stages + ARRAY_SIZE(stages))
-		return NULL;
-	strscpy(desc, stage_names[*next], KUNIT_PARAM_DESC_SIZE);
-	return next;
-}
-
 static struct kunit_case boot_cases[] = {
-	KUNIT_CASE_PARAM(boot_served, stage_gen),
+	KUNIT_CASE_PARAM(boot_served, stage_gen_params),
 	KUNIT_CASE(boot_repaint),
 	{}
 };
@@ -258,6 +205,3 @@ static struct kunit_suite boot_suite = {
 };
 
 kunit_test_suite(boot_suite);
-
-MODULE_DESCRIPTION("KUnit tests for splits of kernel leaf mappings during boot");
-MODULE_LICENSE("GPL");

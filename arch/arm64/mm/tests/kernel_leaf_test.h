@@ -6,11 +6,15 @@
 #ifndef __ARM64_MM_TESTS_KERNEL_LEAF_TEST_H
 #define __ARM64_MM_TESTS_KERNEL_LEAF_TEST_H
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/iopoll.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
+#include <linux/set_memory.h>
+#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
 #include <asm/sysreg.h>
@@ -20,11 +24,11 @@
 #include "../kernel_leaf.h"
 
 /* Changes to try. */
-static const struct kernel_leaf_change __maybe_unused to_ro = {
+static const struct kernel_leaf_change to_ro = {
 	.set_mask = { PTE_RDONLY }, .clear_mask = { PTE_WRITE },
 };
 
-static const struct kernel_leaf_change __maybe_unused to_rw = {
+static const struct kernel_leaf_change to_rw = {
 	.set_mask = { PTE_WRITE }, .clear_mask = { PTE_RDONLY },
 };
 
@@ -38,32 +42,39 @@ static inline int leaf_change(unsigned long addr, unsigned long size,
 	return ret;
 }
 
+/* There and back: what it leaves behind is the split. */
+static inline void leaf_touch(struct kunit *test, unsigned long addr,
+			      unsigned long size)
+{
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, size, &to_ro));
+	KUNIT_EXPECT_EQ(test, 0, leaf_change(addr, size, &to_rw));
+}
+
+/* A stub for kernel_leaf_pool_fill(). */
+static inline int no_tables(struct kernel_leaf_pool *pool, unsigned int nr)
+{
+	return -ENOMEM;
+}
+
+/* What a worker may have to do first is given a few seconds. */
+#define soon(cond)	\
+	(!poll_timeout_us(, cond, 20 * USEC_PER_MSEC, 6 * USEC_PER_SEC, false))
+
 /* The leaf that maps addr, and its size; 0 if there is none. */
 static inline unsigned long leaf_at(unsigned long addr, ptval_t *val)
 {
-	pgd_t *pgdp = pgd_offset_k(addr);
-	p4d_t *p4dp;
-	pud_t *pudp, pud;
-	pmd_t *pmdp, pmd;
+	pud_t *pudp = pud_offset(p4d_offset(pgd_offset_k(addr), addr), addr), pud;
+	pmd_t pmd;
 	pte_t pte;
 
 	guard(rcu)();
-
-	*val = 0;
-	if (pgd_none(pgdp_get(pgdp)))
-		return 0;
-	p4dp = p4d_offset(pgdp, addr);
-	if (p4d_none(p4dp_get(p4dp)))
-		return 0;
-	pudp = pud_offset(p4dp, addr);
 	pud = pudp_get(pudp);
 	*val = pud_val(pud);
 	if (pud_none(pud))
 		return 0;
 	if (pud_leaf(pud))
 		return PUD_SIZE;
-	pmdp = pmd_offset_lockless(pudp, pud, addr);
-	pmd = pmdp_get(pmdp);
+	pmd = pmdp_get(pmd_offset_lockless(pudp, pud, addr));
 	*val = pmd_val(pmd);
 	if (pmd_none(pmd))
 		return 0;
@@ -76,9 +87,7 @@ static inline unsigned long leaf_at(unsigned long addr, ptval_t *val)
 
 static inline unsigned long leaf_size(unsigned long addr)
 {
-	ptval_t val;
-
-	return leaf_at(addr, &val);
+	return leaf_at(addr, &(ptval_t){ 0 });
 }
 
 static inline ptval_t leaf_val(unsigned long addr)
@@ -92,17 +101,15 @@ static inline ptval_t leaf_val(unsigned long addr)
 /* What the hardware's walker makes of addr: its physical address, or -1. */
 static inline phys_addr_t hw_translate(unsigned long addr, bool write)
 {
-	unsigned long flags;
 	u64 par;
 
-	local_irq_save(flags);
+	guard(irqsave)();
 	if (write)
 		asm volatile("at s1e1w, %0" : : "r" (addr));
 	else
 		asm volatile("at s1e1r, %0" : : "r" (addr));
 	isb();
 	par = read_sysreg_par();
-	local_irq_restore(flags);
 
 	if (par & SYS_PAR_EL1_F)
 		return -1;
@@ -116,6 +123,7 @@ static inline phys_addr_t hw_translate(unsigned long addr, bool write)
  */
 static inline long pgtable_pages(void)
 {
+	struct pglist_data *pgdat;
 	long nr;
 	int cpu;
 
@@ -123,15 +131,10 @@ static inline long pgtable_pages(void)
 		kernel_collapse_flush();
 	rcu_barrier();
 	nr = global_node_page_state(NR_PAGETABLE);
-#ifdef CONFIG_SMP
-	for_each_online_cpu(cpu) {
-		struct pglist_data *pgdat;
-
+	for_each_online_cpu(cpu)
 		for_each_online_pgdat(pgdat)
 			nr += per_cpu_ptr(pgdat->per_cpu_nodestats,
 					  cpu)->vm_node_stat_diff[NR_PAGETABLE];
-	}
-#endif
 	return nr;
 }
 
@@ -146,15 +149,15 @@ static inline unsigned long leaf_max_size(void)
 		return size;
 
 	for_each_mem_range(i, &start, &end) {
-		for (phys_addr_t a = start; a < end; a += PMD_SIZE) {
-			unsigned long addr = (unsigned long)__va(a);
-
-			size = max(size, leaf_size(addr));
-		}
+		for (phys_addr_t a = start; a < end; a += PMD_SIZE)
+			size = max(size, leaf_size((unsigned long)__va(a)));
 	}
 
 	return size;
 }
+
+/* Pages that two contiguous groups of them take. */
+#define TWO_GROUPS	get_order(2 * CONT_PTE_SIZE)
 
 /*
  * Pages of the linear map inside a leaf of the given size. Only these pages are
@@ -166,14 +169,13 @@ struct leaf_pages {
 	unsigned int order;
 };
 
-static inline void leaf_pages_free(void *data)
+static inline void leaf_pages_free(struct leaf_pages *pages)
 {
-	struct leaf_pages *pages = data;
-
 	__free_pages(pages->page, pages->order);
 }
 
-KUNIT_DEFINE_ACTION_WRAPPER(leaf_page_release, leaf_pages_free, void *);
+KUNIT_DEFINE_ACTION_WRAPPER(leaf_page_release, leaf_pages_free,
+			    struct leaf_pages *);
 
 /*
  * Find pages in a leaf of at least this size, healing what former tests may
@@ -196,9 +198,8 @@ static inline struct leaf_pages *leaf_pages_get(struct kunit *test,
 
 	while ((page = alloc_pages(gfp, order))) {
 		pages->addr = (unsigned long)page_address(page);
-		if (leaf_size(pages->addr) >= size)
-			break;
-		kernel_collapse_range(pages->addr, pages->addr + 1);
+		if (leaf_size(pages->addr) < size)
+			kernel_collapse_range(pages->addr, pages->addr + 1);
 		if (leaf_size(pages->addr) >= size)
 			break;
 		list_add(&page->lru, &others);
