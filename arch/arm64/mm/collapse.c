@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Live collapse of kernel leaf mappings: in the linear map, and in an area of
- * vmalloc space where its owner asks for it. A permission change splits the
- * leaf that it hits (split.c). Once all entries agree again, a leaf comes back:
- * PTEs -> contPTE, PTE table -> PMD -> contPMD, PMD table -> PUD.
+ * Live collapse of kernel leaf mappings. A permission change splits the leaf that
+ * it hits (split.c). Once all entries agree again, a leaf comes back: PTEs ->
+ * contPTE, PTE table -> PMD -> contPMD, PMD table -> PUD.
  *
  * All CPUs have BBML3, so a live leaf may change its size without
  * break-before-make. An access that hits an old and a new TLB entry uses one of
  * them as a whole and takes no abort (Arm ARM, "Support levels for changing
  * table or block size"). Both have the same output address and attributes.
- * There is always a valid entry, since a kernel access cannot take the fault.
  *
  *	1. Take region->lock for write: no change is now between its look at
  *	   the tables and its last store.
@@ -24,37 +22,25 @@
  * Step 3 ends before step 4, because the next change splits the leaf into a new
  * table and invalidates its page by last-level TLBI only. A CPU with a pointer
  * to the old table would still read the old entry there. ptdump sleeps and is
- * no RCU reader. It holds init_mm's mmap lock for write; steps 2 and 3 hold it
- * for read.
+ * no RCU reader: it holds init_mm's mmap lock for write, steps 2 and 3 for read.
  *
  * A contiguous group has no table. The bit is set in each entry, then the group
  * is invalidated by last-level TLBI. All checks come before the first store:
  * nothing is rolled back or allocated. "Without a lock" in
  * Documentation/arch/arm64/kernel-leaf-proof.rst has all lockless reads.
- *
- * kernel_leaf.c says what may be one leaf, kernel_pgtable.c keeps the deposits.
- * The order here: the queue; the collapse of one table; what others call; the
- * worker; the boot.
  */
 #define pr_fmt(fmt) "kernel-collapse: " fmt
 
-#include <linux/cpufeature.h>
 #include <linux/init.h>
-#include <linux/kfence.h>
 #include <linux/list.h>
-#include <linux/memblock.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/mmzone.h>
 #include <linux/pgtable.h>
-#include <linux/rcupdate.h>
 #include <linux/set_memory.h>
 #include <linux/unroll.h>
 #include <linux/workqueue.h>
 
-#include <asm/mmu.h>
-#include <asm/sections.h>
 #include <asm/tlbflush.h>
 
 #include <kunit/static_stub.h>
@@ -85,7 +71,6 @@ static unsigned int collapse_pauses;
  */
 static LIST_HEAD(queue_settling);
 static LIST_HEAD(queue_due);
-static unsigned int nr_queued;
 /* When all that settles is due, in jiffies. */
 static unsigned long settled_at;
 /* The last table that the worker picked; NULL once it is off the queue. */
@@ -103,10 +88,7 @@ static void kernel_collapse_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(collapse_work, kernel_collapse_worker);
 static struct workqueue_struct *collapse_wq;
 
-/*
- * The caller holds region->lock for write, so that nobody queues the table; or
- * knows that it is queued; or does not mind if it is queued again.
- */
+/* With region->lock held for write nobody queues the table meanwhile. */
 static void table_unqueue(struct ptdesc *pt)
 {
 	if (list_empty(&pt->pt_list))
@@ -115,9 +97,8 @@ static void table_unqueue(struct ptdesc *pt)
 	guard(spinlock)(&queue_lock);
 	if (!list_empty(&pt->pt_list)) {
 		list_del_init(&pt->pt_list);
-		nr_queued--;
 		if (queue_picked == pt)
-			WRITE_ONCE(queue_picked, NULL);
+			queue_picked = NULL;
 	}
 }
 
@@ -163,7 +144,6 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 			return;
 		pt->pt_index = table_key(addr, level);
 		first = table_settle(pt);
-		nr_queued++;
 	}
 	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1,
 				false);
@@ -172,15 +152,10 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
 }
 
-/*
- * Have the worker look at the tables that translate an address of the linear map,
- * whatever they hold: nobody will come by to queue them.
- */
+/* Queue the tables that translate an address, where nobody else would. */
 void collapse_tables_at(unsigned long addr)
 {
 	struct kernel_leaf_region *region = kernel_leaf_region(addr);
-	pgd_t *pgdp = pgd_offset_k(addr);
-	p4d_t *p4dp;
 	pud_t *pudp, pud;
 	pmd_t *pmdp, pmd;
 
@@ -188,12 +163,9 @@ void collapse_tables_at(unsigned long addr)
 	    kernel_leaf_region_enter(region))
 		return;
 
-	if (pgd_none(pgdp_get(pgdp)))
+	pudp = kernel_pud_find(addr);
+	if (!pudp)
 		goto out;
-	p4dp = p4d_offset(pgdp, addr);
-	if (p4d_none(p4dp_get(p4dp)))
-		goto out;
-	pudp = pud_offset(p4dp, addr);
 	pud = pudp_get(pudp);
 	if (pud_none(pud) || pud_leaf(pud))
 		goto out;
@@ -232,7 +204,7 @@ static void set_group_cont(ptval_t *group, enum pgtable_level level)
 		return;
 	}
 
-	/* At the worst these are all groups of a table, and changes wait. */
+	/* Changes wait for this. */
 	for (; group != end; group += LEAF_BATCH) {
 		unrolled_count(LEAF_BATCH)
 		for (unsigned int i = 0; i < LEAF_BATCH; i++)
@@ -246,7 +218,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 {
 	const unsigned int cont = leaf_levels[level].cont;
 	const unsigned long span = leaf_levels[level].size * cont;
-	/* A table of PTEs is small, and mostly all of it is in range. */
+	/* Mostly all of a table of PTEs is in range. */
 	const bool in_range = level == PGTABLE_LEVEL_PTE &&
 			      !leaf_range_check(addr, size);
 	unsigned long end = addr + size;
@@ -320,7 +292,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 
 /*
  * A new leaf may complete a contiguous group, which is folded at once, and its
- * table. That is queued behind tables that are due, since they may be in it.
+ * table, which is queued behind those that are due: they may be in it.
  */
 static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 {
@@ -337,7 +309,6 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 	scoped_guard(spinlock, &queue_lock) {
 		pt->pt_index = table_key(addr, slot->level);
 		list_add_tail(&pt->pt_list, &queue_due);
-		nr_queued++;
 	}
 	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(slot->level)),
 				slot->level + 1, false);
@@ -401,8 +372,8 @@ static bool region_trylock(struct kernel_leaf_region *region)
 
 /*
  * Returns -EAGAIN if somebody was in the way; a queued table then stays queued.
- * A change may have to wait for this: one table is compared as a whole and by
- * groups, the groups are stored, and a TLBI and DSB follow.
+ * This is what a change may have to wait for: one table is compared twice and
+ * stored once at the most, and a TLBI and DSB follow.
  */
 static int collapse_table(unsigned long start, unsigned long end,
 			  enum pgtable_level level)
@@ -457,8 +428,7 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
 	put_online_mems();
 
 	/* New leaves may have queued tables that somebody was in the way of. */
-	if (READ_ONCE(nr_queued))
-		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
+	queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
 	return ret;
 }
 
@@ -467,10 +437,8 @@ int kernel_collapse_range(unsigned long start, unsigned long end)
  * @start:	start of the area
  * @end:	end of the area
  *
- * A table that also maps something else stays; its groups in the area are
- * folded. The groups of a block that cannot be a leaf yet stay split, as the
- * next change would unfold them. Nothing is queued: vunmap() takes none of
- * these locks. A block's table is kept until kernel_collapse_forget_vmap().
+ * Nothing is queued, as vunmap() takes none of these locks. A block's table is
+ * kept for deposits_drop(), before the area is unmapped.
  * Context: may sleep. None of the area may be unmapped meanwhile.
  * Return: as kernel_collapse_range(), but never -EINVAL.
  */
@@ -494,21 +462,7 @@ int kernel_collapse_vmap(unsigned long start, unsigned long end)
 	return ret;
 }
 
-/**
- * kernel_collapse_forget_vmap() - an area of vmalloc space is about to be unmapped
- * @start:	start of the area
- * @end:	end of the area
- * Context: any; no kernel_collapse_vmap() of the area is in progress.
- */
-void kernel_collapse_forget_vmap(unsigned long start, unsigned long end)
-{
-	deposits_drop(start, end);
-}
-
-/*
- * A change relies on the queue until its region is looked at. So a table that
- * spans regions comes off before the first look, and goes back if one was busy.
- */
+/* A change relies on the queue until its region is looked at. */
 static int collapse_queued(struct ptdesc *pt, unsigned long addr,
 			   enum pgtable_level level)
 {
@@ -529,10 +483,8 @@ static int collapse_queued(struct ptdesc *pt, unsigned long addr,
 		return 0;
 	guard(spinlock)(&queue_lock);
 	/* A change may have been faster. */
-	if (list_empty(&pt->pt_list)) {
+	if (list_empty(&pt->pt_list))
 		table_settle(pt);
-		nr_queued++;
-	}
 	return ret;
 }
 
@@ -553,42 +505,26 @@ static bool collapse_next(void)
 		pt = list_first_entry_or_null(&queue_due, struct ptdesc, pt_list);
 		if (!pt)
 			return false;
-		WRITE_ONCE(queue_picked, pt);
+		queue_picked = pt;
 		addr = pt->pt_index & PAGE_MASK;
 		level = pt->pt_index & ~PAGE_MASK;
 	}
 	ret = collapse_queued(pt, addr, level);
 
-	/*
-	 * Once off the queue, it may be gone. This needs no queue_lock: NULL was
-	 * stored by this look, or before it under kernel_collapse_mutex.
-	 */
-	if (!READ_ONCE(queue_picked))
-		return true;
-
-	if (ret) {
-		guard(spinlock)(&queue_lock);
-		if (queue_picked)
-			table_settle(queue_picked);
-	} else {
-		/* Not linked at its address: it would be tried for ever. */
-		WARN_ON_ONCE(1);
-		table_unqueue(pt);
-	}
+	/* Off the queue, it may be gone. Else somebody was in the way. */
+	guard(spinlock)(&queue_lock);
+	if (queue_picked && ret)
+		table_settle(queue_picked);
+	else if (WARN_ON_ONCE(queue_picked)) /* not linked: not for ever */
+		list_del_init(&queue_picked->pt_list);
 	return true;
 }
 
-/* Does not sleep while a table is due. With none queued, a change starts it. */
+/* Does not sleep while a table is due. */
 static void kernel_collapse_worker(struct work_struct *work)
 {
 	unsigned long delay = 0;
 	bool found = true;
-
-	/* A pause may be long, and all would be tried in vain. */
-	if (READ_ONCE(collapse_pauses)) {
-		mod_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
-		return;
-	}
 
 	for (int i = 0; i < COLLAPSE_BATCH && found; i++) {
 		/* Keeps memory, and with it the queued tables, from going. */
@@ -599,10 +535,12 @@ static void kernel_collapse_worker(struct work_struct *work)
 	}
 
 	scoped_guard(spinlock, &queue_lock) {
-		if (!nr_queued)
-			return;
-		if (list_empty(&queue_due) && time_before(jiffies, settled_at))
-			delay = settled_at - jiffies;
+		if (list_empty(&queue_due)) {
+			if (list_empty(&queue_settling))
+				return;
+			if (time_before(jiffies, settled_at))
+				delay = settled_at - jiffies;
+		}
 	}
 	/* Somebody may have set the timer to a later time. */
 	mod_delayed_work(collapse_wq, &collapse_work, delay);
@@ -616,7 +554,7 @@ void kernel_collapse_flush(void)
 			list_splice_tail_init(&queue_settling, &queue_due);
 		flush_delayed_work(&collapse_work);
 		cond_resched();
-	} while (READ_ONCE(nr_queued));
+	} while (!list_empty(&queue_settling) || !list_empty(&queue_due));
 }
 #endif
 
@@ -625,8 +563,8 @@ void kernel_collapse_flush(void)
  * @start:	start of the range
  * @end:	end of the range
  *
- * Drops its deposits, and takes the tables that map any of it off the queue. A
- * queued table is linked, so a walk finds it. The caller requeues what stays.
+ * Drops its deposits and takes its tables off the queue. A queued table is
+ * linked, so a walk finds it. The caller requeues those that stay.
  * Context: may sleep; mem_hotplug_lock held for write, so no table is detached.
  */
 void kernel_collapse_forget(unsigned long start, unsigned long end)
@@ -660,8 +598,7 @@ void kernel_collapse_forget(unsigned long start, unsigned long end)
 /**
  * kernel_collapse_pause() - let no leaf replace a table
  *
- * For walkers that sleep, until kernel_collapse_resume(). A collapse does not
- * wait for them, but is tried again. Splits go on.
+ * For walkers that sleep, until kernel_collapse_resume(). Splits go on.
  * Context: may sleep, for as long as one table takes. Inside get_online_mems().
  */
 void kernel_collapse_pause(void)

@@ -7,7 +7,6 @@
 #define __ARM64_MM_COLLAPSE_H
 
 #include <linux/jump_label.h>
-#include <linux/kernel_leaf.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
@@ -16,8 +15,6 @@
 /* What execmem's cache gets at a time: one leaf of 2 MiB at each granule. */
 #define EXECMEM_BLOCK_SIZE \
 	(IS_ENABLED(CONFIG_ARM64_4K_PAGES) ? PMD_SIZE : CONT_PTE_SIZE)
-
-#ifdef CONFIG_ARM64_KERNEL_COLLAPSE
 
 DECLARE_STATIC_KEY_FALSE(kernel_collapse_key);
 
@@ -31,7 +28,6 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 void collapse_tables_at(unsigned long addr);
 int kernel_collapse_range(unsigned long start, unsigned long end);
 int kernel_collapse_vmap(unsigned long start, unsigned long end);
-void kernel_collapse_forget_vmap(unsigned long start, unsigned long end);
 void kernel_collapse_forget(unsigned long start, unsigned long end);
 void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
 				  ptval_t leaf);
@@ -39,6 +35,19 @@ struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 					    enum pgtable_level level);
 
 /* From here on: for collapse.c, kernel_leaf.c and the deposits. */
+
+/* Why a run of entries is not one leaf, by number in kernel_leaf_refuse. */
+enum kernel_leaf_refusal {
+	KERNEL_LEAF_OK,
+	KERNEL_LEAF_BUSY,	/* a change, ptdump, kexec_load(): later */
+	KERNEL_LEAF_RANGE,	/* there is never a leaf of this size here */
+	KERNEL_LEAF_TABLE,	/* an entry is a table */
+	KERNEL_LEAF_INVALID,	/* an entry is not valid */
+	KERNEL_LEAF_ALIGN,	/* the output address is not aligned */
+	KERNEL_LEAF_ADDRESS,	/* the output addresses are not contiguous */
+	KERNEL_LEAF_ATTRS,	/* they differ, or are tracked page by page */
+	KERNEL_LEAF_TABLE_ATTRS, /* the table's entry restricts its leaves */
+};
 
 /* One level: bytes per entry, entries per table and per contiguous group. */
 struct leaf_level {
@@ -98,25 +107,6 @@ void table_retire(struct ptdesc *pt, unsigned long addr,
 		  enum pgtable_level level, ptval_t leaf);
 void deposits_init(void);
 void deposits_drop(unsigned long start, unsigned long end);
-
-#else /* !CONFIG_ARM64_KERNEL_COLLAPSE */
-
-static inline bool kernel_collapse_enabled(void) { return false; }
-static inline void kernel_collapse_queue(void *entry, unsigned long addr,
-					 enum pgtable_level level) { }
-static inline void collapse_tables_at(unsigned long addr) { }
-static inline void kernel_collapse_forget(unsigned long start,
-					  unsigned long end) { }
-static inline void kernel_collapse_leaf_changed(unsigned long addr,
-						unsigned long size,
-						ptval_t leaf) { }
-static inline struct ptdesc *
-kernel_collapse_take_deposit(unsigned long addr, enum pgtable_level level)
-{
-	return NULL;
-}
-
-#endif /* CONFIG_ARM64_KERNEL_COLLAPSE */
 
 #if IS_ENABLED(CONFIG_KUNIT)
 void kernel_collapse_flush(void);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Which entries of the kernel's page tables could be one leaf.
- */
+/* Which entries of the kernel's page tables can be one leaf. */
 #include <linux/kfence.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
@@ -34,17 +32,11 @@ static bool entry_is_table(ptval_t val, enum pgtable_level level)
 ptval_t *leaf_slot_find(struct leaf_slot *slot, unsigned long addr,
 			enum pgtable_level level)
 {
-	pgd_t *pgdp = pgd_offset_k(addr);
-	p4d_t *p4dp;
-	pud_t *pudp, pud;
+	pud_t *pudp = kernel_pud_find(addr), pud;
 	pmd_t *pmdp;
 
-	if (pgd_none(pgdp_get(pgdp)))
+	if (!pudp)
 		return NULL;
-	p4dp = p4d_offset(pgdp, addr);
-	if (p4d_none(p4dp_get(p4dp)))
-		return NULL;
-	pudp = pud_offset(p4dp, addr);
 	pud = pudp_get(pudp);
 	slot->level = level;
 	slot->entry = (ptval_t *)pudp;
@@ -95,11 +87,10 @@ static enum kernel_leaf_refusal leaf_batch_check(const ptval_t *entries,
 }
 
 /*
- * Can @nr entries, a power of two, be one leaf? Output addresses must be
- * aligned and contiguous. All bits but the contiguous bit must be equal.
- * Invalid entries are refused, since their owner makes each valid by itself,
- * and so are those whose access flag or dirty state hardware may change. The
- * caller holds region->lock for write.
+ * Can @nr entries, a power of two, be one leaf? All bits but the address and the
+ * contiguous bit must be equal. Invalid entries are refused (their owner makes
+ * each valid by itself), and those whose access flag or dirty state hardware may
+ * change. region->lock is held for write.
  */
 enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 					enum pgtable_level level,
@@ -142,9 +133,9 @@ enum kernel_leaf_refusal leaf_run_check(const ptval_t *entries,
 }
 
 /*
- * A table entry may restrict its leaves (Arm ARM, "Hierarchical control of data
- * access permissions" and following). The restriction goes with the table, so
- * the leaves must have it, too. Unknown bits count as restrictions.
+ * The restrictions of a table entry go with the table, so its leaves must have
+ * them, too (Arm ARM, "Hierarchical control of data access permissions").
+ * Unknown bits count as restrictions.
  */
 enum kernel_leaf_refusal leaf_table_check(ptval_t table, ptval_t leaf)
 {
@@ -196,9 +187,8 @@ enum kernel_leaf_refusal leaf_range_check(unsigned long addr,
 #endif
 
 	/*
-	 * Memory is removed leaf by leaf: a subsection as a whole, and a section
-	 * if it was added as one. split_at_edges() splits a larger leaf before
-	 * one of its sections goes offline. It comes back if all are online.
+	 * Memory is removed leaf by leaf, in subsections or sections:
+	 * split_at_edges() splits a larger leaf before a section goes offline.
 	 */
 	if (size <= SUBSECTION_SIZE)
 		return KERNEL_LEAF_OK;

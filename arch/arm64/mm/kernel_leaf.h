@@ -61,8 +61,8 @@ static inline bool kernel_leaf_unchanged(ptval_t val,
 }
 
 /*
- * Must a split still unfold the group that begins with this entry? If not, the
- * others may be read and, with region->lock held, written.
+ * Must the group that begins with this entry be unfolded? If not, its entries may
+ * be read and, with region->lock held, written.
  */
 static inline bool group_is_cont(pte_t first)
 {
@@ -90,10 +90,9 @@ struct kernel_leaf_pool {
 #define KERNEL_LEAF_REGIONS	64
 
 /*
- * A leaf lies in one region. Regions share locks by hash. A change holds @lock
- * for read from before its splits until its last store, so no table is detached
- * under it. A collapse takes it for write, only by trylock: no change queues
- * behind a collapse that waits.
+ * A leaf lies in one region; regions share locks by hash. A change holds @lock for
+ * read from before its splits to behind its last store. A collapse takes it for
+ * write by trylock, so no change queues behind a collapse that waits.
  */
 struct kernel_leaf_region {
 	struct rw_semaphore lock;
@@ -114,22 +113,32 @@ static inline unsigned long kernel_leaf_region_end(unsigned long addr,
 	return next - 1 < end - 1 ? next : end;
 }
 
+/* The PUD that translates an address, or NULL if there is no such table. */
+static inline pud_t *kernel_pud_find(unsigned long addr)
+{
+	pgd_t *pgdp = pgd_offset_k(addr);
+	p4d_t *p4dp;
+
+	if (pgd_none(pgdp_get(pgdp)))
+		return NULL;
+	p4dp = p4d_offset(pgdp, addr);
+	return p4d_none(p4dp_get(p4dp)) ? NULL : pud_offset(p4dp, addr);
+}
+
 bool kernel_leaf_may_split(unsigned long addr);
-bool linear_map_wants_collapse(void);
 bool kernel_leaf_resize_trylock(void);
 void kernel_leaf_resize_unlock(void);
 int kernel_leaf_region_enter(struct kernel_leaf_region *region);
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
 			     struct kernel_leaf_pool *pool);
-int kernel_leaf_change_reserve(unsigned long start, unsigned long end,
-			       const struct kernel_leaf_change *change,
-			       struct kernel_leaf_pool *pool);
 bool kernel_leaf_unfold(pte_t *ptep, unsigned long addr);
 void kernel_leaf_change_end(unsigned long start);
 int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr);
 void kernel_leaf_pool_drain(struct kernel_leaf_pool *pool);
 void kernel_pgtable_free_rcu(struct ptdesc *pt);
+int update_range_prot(unsigned long start, unsigned long size,
+		      pgprot_t set_mask, pgprot_t clear_mask);
 
 /*
  * Beside each trace_kernel_leaf_split() and _collapse(), for /proc/vmstat: of the
@@ -142,13 +151,9 @@ static inline void kernel_leaf_count(unsigned long addr, enum vm_event_item item
 		count_vm_events(item, nr);
 }
 
-#if IS_ENABLED(CONFIG_KUNIT)
-int update_range_prot(unsigned long start, unsigned long size,
-		      pgprot_t set_mask, pgprot_t clear_mask);
-#endif
-
 extern bool linear_map_requires_bbml3;
 extern bool linear_map_from_pages;
+extern bool linear_map_pages_first;
 extern struct rw_semaphore kernel_leaf_resize_lock;
 extern u32 idmap_kpti_bbml3_flag;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The kernel's page tables: where they come from, and how they are given back.
- */
+/* Where the kernel's page tables come from, and how they are given back. */
 #include <linux/list.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
@@ -10,7 +8,6 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-#include <asm/mmu.h>
 #include <asm/sections.h>
 
 #include <kunit/static_stub.h>
@@ -84,12 +81,10 @@ static void pgtable_free_rcu_cb(struct rcu_head *head)
 }
 
 /**
- * kernel_pgtable_free_rcu() - free a table of the kernel's
+ * kernel_pgtable_free_rcu() - free a table when no lockless walker reads it
  * @pt:		the table, detached, and forgotten by walk caches
  *
- * Lockless walkers (vmalloc_to_page(), perf from an interrupt, show_pte())
- * may still be reading it, so it goes after a grace period. That is not a lazy
- * one: until then, the memory that the table lies in cannot go offline.
+ * Not a lazy callback: until then the table's memory cannot go offline.
  *
  * Context: any.
  */
@@ -103,9 +98,8 @@ void kernel_pgtable_free_rcu(struct ptdesc *pt)
  * @pool:	the pool
  * @nr:		how many tables it is to hold, KERNEL_LEAF_POOL_MAX at the most
  *
- * Context: may sleep and reclaim, unless interrupts are off. Reclaim can change
- * the attributes of linear map pages itself (a Realm that frees DMA memory
- * shares no longer), so no lock of a split or change may be held.
+ * Context: may sleep and reclaim, unless interrupts are off. Reclaim may change
+ * the linear map itself, so no lock of a split or change may be held.
  * Return: 0, or -ENOMEM with what could be had left in the pool.
  */
 int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr)
@@ -127,10 +121,7 @@ int kernel_leaf_pool_fill(struct kernel_leaf_pool *pool, unsigned int nr)
 	return 0;
 }
 
-/**
- * kernel_leaf_pool_drain() - free what no split took
- * @pool:	the pool
- */
+/* Free what no split took. */
 void kernel_leaf_pool_drain(struct kernel_leaf_pool *pool)
 {
 	while (pool->nr)
@@ -144,7 +135,6 @@ phys_addr_t __ref kernel_leaf_pool_take(struct kernel_leaf_pool *pool,
 {
 	struct ptdesc *ptdesc;
 
-	/* A block that was collapsed with a table kept for this moment. */
 	ptdesc = kernel_collapse_take_deposit(addr, pgtable_level);
 	if (ptdesc)
 		return page_to_phys(ptdesc_page(ptdesc));
@@ -163,15 +153,14 @@ phys_addr_t __ref kernel_leaf_pool_take(struct kernel_leaf_pool *pool,
 	return page_to_phys(ptdesc_page(ptdesc));
 }
 
-#ifdef CONFIG_ARM64_KERNEL_COLLAPSE
 /*
- * Tables of collapsed blocks that do not have the default attributes, and of
- * all collapsed blocks in vmalloc space. The default must come back without
- * failing, so the split for it takes its table from here.
+ * Deposits: tables of collapsed blocks without the default attributes, and of all
+ * collapsed blocks in vmalloc space. The split that restores the default takes
+ * its table from here, so it cannot fail.
  *
- * deposit_lock protects the count, the lists, and of the tables on them pt_list
- * (the link) and pt_index (the key). Lockless walkers may still read a deposit
- * while a split fills it. They find translations of that block, old or new.
+ * deposit_lock protects the count, the lists, and the tables' pt_list (the link)
+ * and pt_index (the key). A walker may read a deposit while a split fills it: it
+ * finds translations of that block, old or new.
  */
 #define DEPOSIT_BUCKETS	64
 
@@ -205,13 +194,7 @@ static struct ptdesc *deposit_take(pgoff_t key)
 	return NULL;
 }
 
-/**
- * kernel_collapse_take_deposit() - get back the table of a collapsed block
- * @addr:	an address in the block
- * @level:	level of the table's entries
- * Context: any; region->split_lock held.
- * Return: a constructed table with stale contents, or NULL if there is none.
- */
+/* Get a constructed table with stale contents back, if there is one. */
 struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 					    enum pgtable_level level)
 {
@@ -242,6 +225,7 @@ void table_retire(struct ptdesc *pt, unsigned long addr,
 	kernel_pgtable_free_rcu(pt);
 }
 
+/* Free what is kept for the blocks of a range, which nobody is collapsing. */
 void deposits_drop(unsigned long start, unsigned long end)
 {
 	for (int level = PGTABLE_LEVEL_PTE; level <= PGTABLE_LEVEL_PMD; level++) {
@@ -263,11 +247,9 @@ void deposits_drop(unsigned long start, unsigned long end)
  * kernel_collapse_leaf_changed() - a block of the linear map was changed as a whole
  * @addr:	the address that it maps
  * @size:	its size
- * @leaf:	its new value
+ * @leaf:	its new value; with the default attributes it needs no deposit
  *
- * A block with the default attributes needs no deposit. The caller owns all of
- * the block, so nobody splits it now.
- * Context: any; region->lock held for read.
+ * Context: any; region->lock held for read. The caller owns all of the block.
  */
 void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
 				  ptval_t leaf)
@@ -283,4 +265,3 @@ unsigned int kernel_collapse_nr_deposits(void)
 	return READ_ONCE(nr_deposits);
 }
 #endif
-#endif /* CONFIG_ARM64_KERNEL_COLLAPSE */

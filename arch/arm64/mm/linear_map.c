@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What the boot decides about the leaves of the linear map: whether they can be
- * split, and how they become pages where a CPU cannot do that.
- */
+/* What the boot decides about the leaves of the linear map. */
 #include <linux/cpu.h>
 #include <linux/cpufeature.h>
 #include <linux/memblock.h>
@@ -40,11 +37,7 @@ static int __init linear_map_to_ptes(struct kernel_leaf_pool *pool)
 	return ret;
 }
 
-/*
- * Wait, with interrupts off, until the boot CPU has repainted the linear map:
- * with the idmap active and init_mm inactive, so that this CPU neither holds
- * nor makes any TLB entry of what is being changed.
- */
+/* With the idmap active, this CPU has no TLB entry of what is being changed. */
 static void linear_map_wait_for_repaint(void)
 {
 	typeof(wait_linear_map_split_to_ptes) *wait_fn;
@@ -100,10 +93,7 @@ static int __init linear_map_split_to_ptes(void *data)
 	return 0;
 }
 
-/*
- * Make pages of all leaves of the linear map, for good. A CPU that is started
- * but not online yet may be in the waiting area already.
- */
+/* Make pages of all leaves. A starting CPU may be in the waiting area, too. */
 static void __init linear_map_repaint(int starting_cpu)
 {
 	struct linear_map_repaint repaint = {
@@ -111,7 +101,6 @@ static void __init linear_map_repaint(int starting_cpu)
 		.pool = { .gfp = GFP_ATOMIC },
 	};
 	u64 start = local_clock();
-	char who[16] = "a CPU";
 
 	lockdep_assert_cpus_held();
 	lockdep_assert_held_write(&kernel_leaf_resize_lock);
@@ -128,32 +117,24 @@ static void __init linear_map_repaint(int starting_cpu)
 	for (int i = 0; i < KERNEL_LEAF_REGIONS; i++)
 		up_write(&kernel_leaf_regions[i].lock);
 
-	if (starting_cpu >= 0)
-		snprintf(who, sizeof(who), "CPU%d", starting_cpu);
-	pr_info("linear map: %s lacks BBML3: made pages of %lu leaves in %llu us\n",
-		who, repaint.pool.splits,
+	pr_info("linear map: a CPU lacks BBML3: made pages of %lu leaves in %llu us\n",
+		repaint.pool.splits,
 		div_u64(local_clock() - start, NSEC_PER_USEC));
 }
 
 /*
- * Which CPU that lacks BBML3 may wait for the repaint, before it does anything
- * else, and does one?
- *
- *	from		to		by whom and when
+ * The CPU that is being started, and whether it waits for a repaint:
  *
  *	NO_SECONDARY	CPU		the boot CPU, before it starts it
- *	CPU		SECONDARY_WAITS	that CPU, before it waits
- *	SECONDARY_WAITS	CPU		the boot CPU, when it has repainted: the
- *					CPU goes on
- *	CPU		NO_SECONDARY	the boot CPU: the other one is online, or
- *					its start has failed, or took too long
- *	SECONDARY_WAITS	NO_SECONDARY	the boot CPU: it came, though its start has
- *					failed; it is let out of the idmap, and dies
+ *	CPU		SECONDARY_WAITS	that CPU, by cmpxchg(), before it waits
+ *	SECONDARY_WAITS	CPU		the boot CPU, after the repaint
+ *	CPU		NO_SECONDARY	the boot CPU, by cmpxchg(): the other one is
+ *					online, or failed, or took too long
+ *	SECONDARY_WAITS	NO_SECONDARY	the boot CPU: it came after its start had
+ *					failed; it leaves the idmap and dies
  *
- * Two can leave CPU, by cmpxchg(), and SECONDARY_WAITS only the boot CPU. So no
- * CPU waits whom nobody lets out, and none is counted that does not wait. One
- * that finds anything but its own number was given up, and dies: it may not
- * share the machine with whoever repaints for another.
+ * So none waits whom nobody lets out, and none is counted that does not wait. A
+ * CPU that finds anything but its own number was given up, and dies.
  */
 #define NO_SECONDARY	(-1)
 #define SECONDARY_WAITS	(-2)
@@ -169,8 +150,7 @@ static bool linear_map_may_be_repainted(void)
 /**
  * linear_map_secondary_start() - a CPU has been started
  *
- * On a machine whose linear map has blocks, waits until it has none if this CPU
- * lacks BBML3. Once the capabilities are final such a CPU does not come here.
+ * If it lacks BBML3 and the linear map has blocks, it waits until there are none.
  *
  * Context: on that CPU, with interrupts off, before it is online.
  */
@@ -185,7 +165,7 @@ void linear_map_secondary_start(void)
 		cpu_die_early();
 
 	linear_map_wait_for_repaint();
-	/* Until the boot CPU has let go of its locks, too. */
+	/* The boot CPU has let go of its locks then. */
 	if (smp_cond_load_acquire(&linear_map_secondary,
 				  VAL != SECONDARY_WAITS) != cpu)
 		cpu_die_early();
@@ -209,12 +189,10 @@ void linear_map_cpu_up_begin(unsigned int cpu)
 }
 
 /**
- * linear_map_cpu_up_wait() - wait for a CPU that has been started
+ * linear_map_cpu_up_wait() - wait for a started CPU, and repaint if it asks for it
  * @cpu:	the CPU
  * @online:	completed by the CPU once it is online
  * @timeout:	when to give up, in jiffies
- *
- * Serves the repaint should the CPU wait for one.
  */
 void __ref linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
 				  unsigned long timeout)
@@ -222,7 +200,7 @@ void __ref linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
 	unsigned long deadline = jiffies + timeout;
 
 	for (;;) {
-		/* It can't send an interrupt yet: look at it time and again. */
+		/* It cannot send an interrupt yet: poll. */
 		bool look = linear_map_may_be_repainted();
 
 		if (wait_for_completion_timeout(online, look ? 1 : timeout))
@@ -238,7 +216,7 @@ void __ref linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
 		linear_map_repaint(cpu);
 		/* Pairs with linear_map_secondary_start(). */
 		smp_store_release(&linear_map_secondary, cpu);
-		/* With much memory that alone may have taken as long. */
+		/* The repaint may have taken as long. */
 		deadline = jiffies + timeout;
 	}
 }
@@ -246,8 +224,6 @@ void __ref linear_map_cpu_up_wait(unsigned int cpu, struct completion *online,
 /**
  * linear_map_cpu_up_end() - the CPU is up, or is not coming
  * @cpu:	the CPU
- *
- * From now on it may not wait, should it come after all.
  */
 void linear_map_cpu_up_end(unsigned int cpu)
 {
@@ -262,10 +238,7 @@ void linear_map_cpu_up_end(unsigned int cpu)
 	up_write(&kernel_leaf_resize_lock);
 }
 
-/*
- * A CPU may have been seen to lack BBML3 and then have been sent away for another
- * reason, before linear_map_secondary_start().
- */
+/* For a CPU that lacked BBML3 and died before linear_map_secondary_start(). */
 void __init linear_map_maybe_split_to_ptes(void)
 {
 	guard(cpus_read_lock)();
@@ -328,8 +301,7 @@ static void __init free_linear_table(ptval_t *copy, int level, unsigned long add
 }
 
 /*
- * Make pages of all leaves of the linear map without BBML3, before there is a
- * second CPU or a page allocator: by running on a copy of the tables meanwhile.
+ * Make pages of all leaves without BBML3, on the boot CPU, by break-before-make:
  *
  *	TTBR1			swapper_pg_dir
  *
@@ -338,17 +310,14 @@ static void __init free_linear_table(ptval_t *copy, int level, unsigned long add
  *	copy			pages		3. no CPU walks these tables
  *	swapper_pg_dir		pages		4. through the idmap, with a TLBI
  *
- * That is break-before-make: no TLB entry of the one is left when the first of
- * the other is made. Interrupts are masked, and text, data and stack are mapped as
- * parts of the kernel image, whose tables the copy shares, so that nothing uses
- * the linear map in 2 and 4.
+ * Nothing uses the linear map in 2 and 4: interrupts are masked, and the image's
+ * tables, which the copy shares, map text, data and stack.
  */
 static void __init linear_map_split_early(void)
 {
 	struct kernel_leaf_pool pool = { .early = true };
 	int levels = CONFIG_PGTABLE_LEVELS;
 	unsigned int entries = PTRS_PER_PGD;
-	u64 start = read_sysreg(cntvct_el0);
 	unsigned long base;
 	ptval_t *copy;
 
@@ -373,17 +342,14 @@ static void __init linear_map_split_early(void)
 	free_linear_table(copy, 4 - levels, base);
 	linear_map_from_pages = true;
 
-	/* Before there is a clock. */
-	pr_info("linear map: a Realm without BBML3: made pages of %lu leaves in %llu us\n",
-		pool.splits, div_u64((read_sysreg(cntvct_el0) - start) * USEC_PER_SEC,
-				     read_sysreg(cntfrq_el0)));
+	pr_info("linear map: a Realm without BBML3: made pages of %lu leaves\n",
+		pool.splits);
 }
 
 /**
- * linear_map_realm_init() - this is a Realm
+ * linear_map_realm_init() - this is a Realm, which shares pages with its host
  *
- * A Realm shares single pages with its host, whatever rodata= says: from here on
- * the linear map must be one that can be split, or made of pages.
+ * From here on the linear map can be split, or is made of pages.
  *
  * Context: boot CPU, interrupts masked, before the page allocator.
  */
@@ -401,14 +367,13 @@ void __init linear_map_realm_init(void)
 	}
 }
 
-#ifdef CONFIG_ARM64_KERNEL_COLLAPSE
 /* linear_map=pages: make of the pages what map_mem() would have made. */
 static int __init kernel_collapse_linear_map(void)
 {
 	phys_addr_t start, end;
 	u64 i;
 
-	if (!kernel_collapse_enabled() || !linear_map_wants_collapse())
+	if (!kernel_collapse_enabled() || !linear_map_pages_first)
 		return 0;
 
 	collapse_image_alias = true;
@@ -423,4 +388,3 @@ static int __init kernel_collapse_linear_map(void)
 	return 0;
 }
 subsys_initcall_sync(kernel_collapse_linear_map);
-#endif

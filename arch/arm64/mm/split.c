@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * How leaves of the kernel's mappings become smaller while they are in use: a split
- * at each level, and what excludes it.
- */
+/* Splits of live kernel leaves at each level, and what excludes them. */
 #include <linux/cpufeature.h>
 #include <linux/kfence.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pagewalk.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
-#include <linux/rwsem.h>
 #include <linux/unroll.h>
 
-#include <asm/mmu.h>
 #include <asm/tlbflush.h>
 
 #define CREATE_TRACE_POINTS
@@ -23,23 +17,9 @@
 #include "kernel_leaf.h"
 
 /*
- * A contiguous group is unfolded from its last entry to its first, and the
- * first last of all:
- *
- *	CPU 0, split_lock held		CPU 1, a change to another page of the
- *					group
- *	group[15 .. 1]: clear CONT
- *	smp_wmb()
- *	group[0]: clear CONT		if (group[0] has no CONT)
- *	smp_wmb()				smp_acquire__after_ctrl_dep()
- *	group[i]: new attributes		group[j] is CPU 1's to write
- *
- * So who finds the first entry without CONT knows, without split_lock, that no
- * split will store to the group again. So does who finds another entry with what
- * can only have been stored to it after that: a table, or the attributes that he
- * is about to give to its neighbours. See group_is_cont() and
- * kernel_leaf_change_begin(), and "Without a lock" in
- * Documentation/arch/arm64/kernel-leaf-proof.rst.
+ * Unfold a contiguous group: its first entry loses CONT last of all. So who
+ * finds that without CONT knows, without split_lock, that no split will store
+ * to the group again. See group_is_cont().
  */
 static void split_contpte(pte_t *ptep, unsigned long addr)
 {
@@ -54,10 +34,8 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 		__set_pte_nosync(ptep + i, pte_mknoncont(__ptep_get(ptep + i)));
 	/* Pairs with group_is_cont(). */
 	smp_wmb();
-	/* With the barriers that do for all, which invalid entries do not have. */
+	/* With barriers, also where the entry is invalid. */
 	__set_pte(ptep, pte_mknoncont(__ptep_get(ptep)));
-	/* Pairs with kernel_leaf_change_begin(). */
-	smp_wmb();
 }
 
 static void split_contpmd(pmd_t *pmdp, unsigned long addr)
@@ -68,22 +46,19 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 				PGTABLE_LEVEL_PMD, true);
 	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL2_SPLIT, 1);
 
-	/* In the same order, for the same reason, as split_contpte(). */
+	/* In the order of split_contpte(). */
 	pmdp = PTR_ALIGN_DOWN(pmdp, sizeof(*pmdp) * CONT_PMDS);
 	for (i = CONT_PMDS - 1; i > 0; i--)
 		set_pmd(pmdp + i, pmd_mknoncont(pmdp_get(pmdp + i)));
 	/* Pairs with group_is_cont(). */
 	smp_wmb();
 	set_pmd(pmdp, pmd_mknoncont(pmdp_get(pmdp)));
-	/* Pairs with kernel_leaf_change_begin(). */
-	smp_wmb();
 }
 
 #define FILL_BATCH	8
 
 /*
- * Fill a table with leaves of a size each, the first of which is given. No
- * hardware walker can see the table yet, so one barrier does for all of its
+ * No hardware walker can see the table yet, so one barrier does for all of its
  * entries. Software walkers may know it from before: each entry is stored once.
  */
 static void fill_split_table(ptval_t *table, ptval_t val, unsigned long size)
@@ -116,7 +91,7 @@ static int split_pmd(pmd_t *pmdp, pmd_t pmd, unsigned long addr,
 	if (pmd_cont(pmd))
 		split_contpmd(pmdp, addr);
 
-	/* In vmalloc space a part may be made executable: no leaf could be. */
+	/* In vmalloc space a part may become executable later. */
 	if ((pgprot_val(prot) & PMD_SECT_PXN) && __is_lm_address(addr))
 		tableprot |= PMD_TABLE_PXN;
 
@@ -184,13 +159,8 @@ static int split_pud(pud_t *pudp, pud_t pud, unsigned long addr,
 }
 
 /*
- * Make a leaf end at addr, unless the leaf across addr already has what change
- * would give it: then the change leaves it alone, and so does this.
- *
- * With a pool, the caller holds the split lock. Without one, nothing is
- * changed, and nothing orders this look before what the caller does next.
- * Returns -EAGAIN where a table is missing (pool->want then says how
- * many would do) or, without a pool, where anything is to be split.
+ * Make a leaf end at addr, unless the leaf across it is as change would leave it.
+ * Returns -EAGAIN where a table is missing; pool->want says how many are.
  */
 static int split_kernel_leaf_mapping_locked(unsigned long addr,
 					    const struct kernel_leaf_change *change,
@@ -239,8 +209,6 @@ static int split_kernel_leaf_mapping_locked(unsigned long addr,
 	if (pud_leaf(pud)) {
 		if (kernel_leaf_unchanged(pud_val(pud), change))
 			goto out;
-		if (!pool)
-			return -EAGAIN;
 		pool->want = IS_ALIGNED(addr, PMD_SIZE) ? 1 : 2;
 		ret = split_pud(pudp, pud, addr, pool, true);
 		if (ret)
@@ -259,20 +227,14 @@ static int split_kernel_leaf_mapping_locked(unsigned long addr,
 	if (!pmd_present(pmd))
 		goto out;
 	if (pmd_leaf(pmd)) {
-		pmd_t *first = PTR_ALIGN_DOWN(pmdp, sizeof(*pmdp) * CONT_PMDS);
-		bool cont;
-
 		if (kernel_leaf_unchanged(pmd_val(pmd), change))
 			goto out;
-		cont = pmd_cont(pmdp_get(first));
-		if (!pool && (cont || !IS_ALIGNED(addr, PMD_SIZE)))
-			return -EAGAIN;
 		/*
 		 * PMD: If addr is PMD aligned then addr already describes a
 		 * leaf boundary. Otherwise, split to contpte.
 		 */
 		if (ALIGN_DOWN(addr, PMD_SIZE) == addr) {
-			if (cont)
+			if (pmd_cont(pmd))
 				split_contpmd(pmdp, addr);
 			goto out;
 		}
@@ -295,43 +257,30 @@ static int split_kernel_leaf_mapping_locked(unsigned long addr,
 		goto out;
 	if (kernel_leaf_unchanged(pte_val(pte), change))
 		goto out;
-	if (pte_cont(__ptep_get(PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES)))) {
-		if (!pool)
-			return -EAGAIN;
+	if (pte_cont(pte))
 		split_contpte(ptep, addr);
-	}
 
 out:
 	return ret;
 }
 
 /*
- * May leaves of the linear map be split, how, and why is that safe?
+ * When may leaves of the linear map be split?
  *
- *	from			splits		because
+ *	map_mem()		no: tables come from the page allocator
+ *	mm_core_init()		yes: the boot CPU, the only one, has BBML3
+ *	first secondary CPU	yes: so has every CPU that is up
+ *	capabilities final	yes: no other CPU gets in
+ *	a CPU without BBML3	never: linear_map_repaint() made pages first
  *
- *	map_mem()		refused		tables come from the page
- *						allocator
- *	mm_core_init()		live		map_mem() made blocks since the
- *						boot CPU, the only one, has BBML3
- *	first secondary CPU	live		so has every CPU that is up
- *	capabilities final	live		and no other CPU gets in
+ * While a CPU is started that may lack BBML3, kernel_leaf_resize_lock is held
+ * for write, until it is online.
  *
- *	a CPU without BBML3	never		linear_map_repaint() made pages
- *	is up						of the blocks first
- *
- * Between the last two lines of that table lies the moment when a CPU is started
- * and nobody knows whether it has BBML3: kernel_leaf_resize_lock is held for
- * write from before its first instruction until it is online, and for read by
- * who changes the size of a leaf.
- *
- * linear_map_requires_bbml3 says that there are leaves that may have to be
- * split. It is set by map_mem(), or by arm64_rsi_init() in a Realm, and cleared by
- * the repaint. Where it is never set, the linear map is made of pages (the boot
- * CPU lacks BBML3), or nobody changes a part of it.
+ * linear_map_requires_bbml3: there are leaves that may have to be split. Set by
+ * map_mem(), or by arm64_rsi_init() in a Realm; cleared by the repaint.
  */
 bool linear_map_requires_bbml3 __ro_after_init;
-/* It was made of pages, whatever becomes of them later. */
+/* Made of pages, whatever became of them later. */
 bool linear_map_from_pages __ro_after_init;
 DECLARE_RWSEM(kernel_leaf_resize_lock);
 
@@ -345,12 +294,7 @@ void __init kernel_leaf_regions_init(void)
 	}
 }
 
-/**
- * kernel_leaf_region() - the locks of the region that an address lies in
- * @addr:	a kernel address
- *
- * Return: the region. Two addresses in one leaf have the same.
- */
+/* Two addresses in one leaf have the same region. */
 struct kernel_leaf_region *kernel_leaf_region(unsigned long addr)
 {
 	return &kernel_leaf_regions[(addr >> KERNEL_LEAF_MAX_SHIFT) %
@@ -361,16 +305,13 @@ struct kernel_leaf_region *kernel_leaf_region(unsigned long addr)
  * kernel_leaf_may_split() - may a change at this address have to split a leaf?
  * @addr:	a kernel address
  *
- * If the region is within a pte-mapped area, there is no need to try to split.
- * Additionally, CONFIG_DEBUG_PAGEALLOC and CONFIG_KFENCE may change permissions
- * from atomic context so for those cases (which are always pte-mapped), we must
- * not take a lock that may sleep.
+ * CONFIG_DEBUG_PAGEALLOC and CONFIG_KFENCE change permissions in atomic context,
+ * always where this says false.
  *
  * Return: false if leaves never change their size there.
  */
 bool kernel_leaf_may_split(unsigned long addr)
 {
-	/* Not before the capabilities are final, but nobody needs it before. */
 	if (!__is_lm_address(addr))
 		return system_supports_bbml3();
 
@@ -383,9 +324,8 @@ bool kernel_leaf_may_split(unsigned long addr)
 }
 
 /*
- * A CPU that is not online is on its way up or down, with cpu_hotplug_lock held
- * for write on its behalf: no other CPU is being started, and this one has BBML3
- * (linear_map_secondary_start() comes first of all).
+ * A CPU that is not online comes or goes with cpu_hotplug_lock held for write on
+ * its behalf. No other one is being started, and this one has BBML3.
  */
 static bool kernel_leaf_resize_is_mine(void)
 {
@@ -404,22 +344,10 @@ bool kernel_leaf_resize_trylock(void)
 	       down_read_trylock(&kernel_leaf_resize_lock);
 }
 
-/**
- * kernel_leaf_resize_unlock() - the end of kernel_leaf_resize_trylock()
- */
 void kernel_leaf_resize_unlock(void)
 {
 	if (!kernel_leaf_resize_is_mine())
 		up_read(&kernel_leaf_resize_lock);
-}
-
-static int kernel_leaf_resize_enter(void)
-{
-	if (irqs_disabled())
-		return kernel_leaf_resize_trylock() ? 0 : -EBUSY;
-
-	down_read(&kernel_leaf_resize_lock);
-	return 0;
 }
 
 /**
@@ -433,20 +361,11 @@ static int kernel_leaf_resize_enter(void)
  */
 int kernel_leaf_region_enter(struct kernel_leaf_region *region)
 {
-	/*
-	 * Here all changes of leaves that may be split come by. They may take
-	 * the split lock, a mutex, which is not for interrupts even to try,
-	 * and the lock of the queue, whose holders do not turn those off.
-	 */
+	/* What follows takes mutexes, and locks that leave interrupts on. */
 	if (!in_task())
 		return -EBUSY;
 
-	/*
-	 * Hibernation saves and restores pages one by one with interrupts off;
-	 * a starting CPU has them off. The lock is held for write for a few
-	 * thousand instructions at a time, by a collapse. The repaint holds it
-	 * for longer, when neither of those two can be.
-	 */
+	/* Hibernation and starting CPUs come here with interrupts off. */
 	if (irqs_disabled())
 		return down_read_trylock(&region->lock) ? 0 : -EBUSY;
 
@@ -454,29 +373,23 @@ int kernel_leaf_region_enter(struct kernel_leaf_region *region)
 	return 0;
 }
 
-/* With region->lock held for read. */
-static int kernel_leaf_split_enter(struct kernel_leaf_region *region)
-{
-	if (irqs_disabled())
-		return mutex_trylock(&region->split_lock) ? 0 : -EBUSY;
-
-	mutex_lock(&region->split_lock);
-	return 0;
-}
-
-/* With region->lock held. Splits what it has tables for. */
 static int split_kernel_leaf_mapping(unsigned long start, unsigned long end,
 				     const struct kernel_leaf_change *change,
 				     struct kernel_leaf_pool *pool)
 {
+	struct kernel_leaf_region *region = kernel_leaf_region(start);
+	const unsigned int wanted = pool->want;
 	int ret;
 
-	lockdep_assert_held(&kernel_leaf_region(start)->lock);
-	if (pool) {
-		lockdep_assert_held(&kernel_leaf_region(start)->split_lock);
-		lockdep_assert(lockdep_is_held(&kernel_leaf_resize_lock) ||
-			       kernel_leaf_resize_is_mine());
-	}
+	lockdep_assert_held(&region->lock);
+	lockdep_assert(lockdep_is_held(&kernel_leaf_resize_lock) ||
+		       kernel_leaf_resize_is_mine());
+
+	if (!irqs_disabled())
+		mutex_lock(&region->split_lock);
+	else if (!mutex_trylock(&region->split_lock))
+		return -EBUSY;
+	lazy_mmu_mode_enable();
 
 	/*
 	 * Optimize for the common case of splitting out a single page from a
@@ -485,35 +398,20 @@ static int split_kernel_leaf_mapping(unsigned long start, unsigned long end,
 	 * on the more aligned address since the both addresses must be in the
 	 * same contpte block and it must have been split to ptes.
 	 */
-	if (end - start == PAGE_SIZE)
-		return split_kernel_leaf_mapping_locked(__ffs(start) < __ffs(end) ?
-							start : end,
-							change, pool);
+	if (end - start == PAGE_SIZE) {
+		ret = split_kernel_leaf_mapping_locked(__ffs(start) < __ffs(end) ?
+						       start : end,
+						       change, pool);
+	} else {
+		ret = split_kernel_leaf_mapping_locked(start, change, pool);
+		if (!ret)
+			ret = split_kernel_leaf_mapping_locked(end, change, pool);
+	}
 
-	ret = split_kernel_leaf_mapping_locked(start, change, pool);
-	if (!ret)
-		ret = split_kernel_leaf_mapping_locked(end, change, pool);
-
-	return ret;
-}
-
-static int split_under_locks(struct kernel_leaf_region *region,
-			     unsigned long start, unsigned long end,
-			     const struct kernel_leaf_change *change,
-			     struct kernel_leaf_pool *pool)
-{
-	unsigned int wanted = pool->want;
-	int ret;
-
-	ret = kernel_leaf_split_enter(region);
-	if (ret)
-		return ret;
-
-	lazy_mmu_mode_enable();
-	ret = split_kernel_leaf_mapping(start, end, change, pool);
 	lazy_mmu_mode_disable();
 	mutex_unlock(&region->split_lock);
 
+	/* A table is missing for the second time: ask for what any range needs. */
 	if (ret == -EAGAIN && wanted)
 		pool->want = KERNEL_LEAF_POOL_MAX;
 
@@ -525,21 +423,17 @@ static int split_under_locks(struct kernel_leaf_region *region,
  * @start:	start of the range, page aligned, where kernel_leaf_may_split()
  * @end:	end of the range, page aligned, in the same region
  * @change:	the change that the caller is about to make
- * @pool:	tables for the splits; filled here as needed, drained by the
- *		caller
+ * @pool:	tables for the splits; filled as needed, drained by the caller
  *
- * Splits the leaves that cross @start or @end, unless they already have the
- * attributes that @change would give them. On success no leaf in the range
- * that @change would alter crosses an edge of it, and none can be collapsed or
- * have its table detached until kernel_leaf_change_end().
+ * Splits the leaves that cross @start or @end, unless they are as @change would
+ * leave them. Until kernel_leaf_change_end() no leaf that @change alters crosses
+ * an edge, and none in the range is collapsed or loses its table.
  *
  * Context: process context; may sleep, and allocates with no lock held. With
- * interrupts off, on a starting CPU or in hibernation, it takes only locks that
- * are free and memory that is there.
- * Return: 0; -EINVAL for an unaligned range; -ENOMEM if a table for a split
- * could not be allocated; -EBUSY in an interrupt, if a split is needed before
- * there is a page allocator, or where it may not sleep and somebody is in the
- * way. The region is only held on success.
+ * interrupts off it takes only locks that are free and memory that is there.
+ * Return: 0, with the region held; -EINVAL for an unaligned range; -ENOMEM
+ * without a table for a split; -EBUSY in an interrupt, if a split is needed
+ * before there is a page allocator, or if it may not sleep and must wait.
  */
 int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 			     const struct kernel_leaf_change *change,
@@ -548,53 +442,31 @@ int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 	struct kernel_leaf_region *region = kernel_leaf_region(start);
 	int ret;
 
-	/*
-	 * Ensure start and end are at least page-aligned since this is the
-	 * finest granularity we can split to.
-	 */
 	if (start != PAGE_ALIGN(start) || end != PAGE_ALIGN(end))
 		return -EINVAL;
 
-	ret = kernel_leaf_region_enter(region);
-	if (ret)
-		return ret;
-
-	/* Most changes are to pages that stand alone already. */
-	ret = split_kernel_leaf_mapping(start, end, change, NULL);
-	if (!ret) {
-		/*
-		 * Wherever that look ended, it may have seen the last of what a
-		 * split stored: let the caller see all of it. Pairs with
-		 * smp_wmb() in split_contpte() and split_contpmd(), and with
-		 * dsb() in split_pmd() and split_pud().
-		 */
-		smp_acquire__after_ctrl_dep();
-		return 0;
-	}
-	up_read(&region->lock);
-
-	/* The tables come from the page allocator. */
-	if (WARN_ON_ONCE(!page_alloc_available))
+	/* In an interrupt not even a mutex may be tried. */
+	if (!in_task())
 		return -EBUSY;
 
-	/*
-	 * While no lock is held, anybody may split and collapse here, so all is
-	 * looked at anew each time. The second time a table is missing, the pool
-	 * is filled with what any range can need.
-	 */
+	/* Between the rounds anybody may split and collapse here. */
 	pool->want = 0;
 	do {
 		if (pool->nr < pool->want) {
+			if (WARN_ON_ONCE(!page_alloc_available))
+				return -EBUSY;
 			ret = kernel_leaf_pool_fill(pool, pool->want);
 			if (ret)
-				break;
+				return ret;
 		}
-		ret = kernel_leaf_resize_enter();
-		if (ret)
-			break;
+
+		if (!irqs_disabled())
+			down_read(&kernel_leaf_resize_lock);
+		else if (!kernel_leaf_resize_trylock())
+			return -EBUSY;
 		ret = kernel_leaf_region_enter(region);
 		if (!ret) {
-			ret = split_under_locks(region, start, end, change, pool);
+			ret = split_kernel_leaf_mapping(start, end, change, pool);
 			if (ret)
 				up_read(&region->lock);
 		}
@@ -604,66 +476,14 @@ int kernel_leaf_change_begin(unsigned long start, unsigned long end,
 	return ret;
 }
 
-/* Would a leaf have to be split for a change within one region? */
-static int kernel_leaf_look(unsigned long start, unsigned long end,
-			    const struct kernel_leaf_change *change)
-{
-	int ret = kernel_leaf_region_enter(kernel_leaf_region(start));
-
-	if (!ret) {
-		ret = split_kernel_leaf_mapping(start, end, change, NULL);
-		kernel_leaf_change_end(start);
-	}
-
-	return ret;
-}
-
 /**
- * kernel_leaf_change_reserve() - tables for a change across regions
- * @start:	start of the range
- * @end:	end of the range, in another region
- * @change:	the change that the caller is about to make, a region at a time
- * @pool:	where the tables go
- *
- * A range has two ends, of which each may be in the middle of a leaf. So that
- * lack of memory leaves all as it was, there are tables for both before the
- * first is changed; and none are asked for if neither is to be split, so that
- * giving pages their default attributes back, one by one, needs no memory.
- *
- * No lock is held when this returns. A collapse may make a leaf across @end
- * since; if that has not the default attributes, its table waits as a deposit.
- *
- * Context: as kernel_leaf_change_begin().
- * Return: 0, -ENOMEM or -EBUSY.
- */
-int kernel_leaf_change_reserve(unsigned long start, unsigned long end,
-			       const struct kernel_leaf_change *change,
-			       struct kernel_leaf_pool *pool)
-{
-	int ret;
-
-	ret = kernel_leaf_look(start, kernel_leaf_region_end(start, end), change);
-	if (!ret)
-		ret = kernel_leaf_look(ALIGN_DOWN(end - 1, KERNEL_LEAF_MAX_SIZE),
-				       end, change);
-	if (ret == -EAGAIN)
-		ret = kernel_leaf_pool_fill(pool, KERNEL_LEAF_POOL_MAX);
-
-	return ret;
-}
-
-/**
- * kernel_leaf_unfold() - let the pages of a contiguous group stand alone, if nobody
- * is in the way
+ * kernel_leaf_unfold() - let the pages of a contiguous group stand alone
  * @ptep:	an entry of the group
  * @addr:	an address that it translates, where kernel_leaf_may_split()
  *
- * What kernel_leaf_change_begin() would do for one of the pages. That needs no
- * table, so there is no reason to let go of the region and to begin anew.
- *
- * Context: the caller holds region->lock. As kernel_leaf_resize_lock is to be
- * taken before that, nothing is waited for.
- * Return: false if nothing was done.
+ * Context: the caller holds region->lock. kernel_leaf_resize_lock comes before
+ * that, so nothing is waited for.
+ * Return: false if somebody was in the way and nothing was done.
  */
 bool kernel_leaf_unfold(pte_t *ptep, unsigned long addr)
 {
@@ -687,13 +507,7 @@ bool kernel_leaf_unfold(pte_t *ptep, unsigned long addr)
 	return locked;
 }
 
-/**
- * kernel_leaf_change_end() - the change has been made
- * @start:	as given to kernel_leaf_change_begin()
- *
- * TLB maintenance may follow later: a collapse that comes between invalidates
- * all that it covers.
- */
+/* The TLB maintenance of the change may follow later. */
 void kernel_leaf_change_end(unsigned long start)
 {
 	up_read(&kernel_leaf_region(start)->lock);

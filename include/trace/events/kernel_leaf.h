@@ -5,38 +5,21 @@
 #if !defined(_TRACE_KERNEL_LEAF_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _TRACE_KERNEL_LEAF_H
 
-#include <linux/kernel_leaf.h>
 #include <linux/pgtable.h>
 #include <linux/tracepoint.h>
 
-TRACE_DEFINE_ENUM(PGTABLE_LEVEL_PTE);
-TRACE_DEFINE_ENUM(PGTABLE_LEVEL_PMD);
-TRACE_DEFINE_ENUM(PGTABLE_LEVEL_PUD);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_BUSY);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_RANGE);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_TABLE);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_INVALID);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_ALIGN);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_ADDRESS);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_ATTRS);
-TRACE_DEFINE_ENUM(KERNEL_LEAF_TABLE_ATTRS);
+/*
+ * TRACE_DEFINE_ENUM() would cost time at each boot, so these are numbers: enum
+ * pgtable_level, and enum kernel_leaf_refusal of arch/arm64/mm/collapse.h.
+ */
+#define show_kernel_leaf_level(level)					\
+	__print_symbolic(level, { 0, "pte" }, { 1, "pmd" }, { 2, "pud" })
 
-#define show_kernel_leaf_level(level)			\
-	__print_symbolic(level,				\
-		{ PGTABLE_LEVEL_PTE, "pte" },		\
-		{ PGTABLE_LEVEL_PMD, "pmd" },		\
-		{ PGTABLE_LEVEL_PUD, "pud" })
-
-#define show_kernel_leaf_refusal(why)			\
-	__print_symbolic(why,				\
-		{ KERNEL_LEAF_BUSY, "busy" },		\
-		{ KERNEL_LEAF_RANGE, "range" },		\
-		{ KERNEL_LEAF_TABLE, "table" },		\
-		{ KERNEL_LEAF_INVALID, "invalid" },	\
-		{ KERNEL_LEAF_ALIGN, "align" },		\
-		{ KERNEL_LEAF_ADDRESS, "address" },	\
-		{ KERNEL_LEAF_ATTRS, "attrs" },		\
-		{ KERNEL_LEAF_TABLE_ATTRS, "table-attrs" })
+#define show_kernel_leaf_refusal(why)					\
+	__print_symbolic(why,						\
+		{ 1, "busy" }, { 2, "range" }, { 3, "table" },		\
+		{ 4, "invalid" }, { 5, "align" }, { 6, "address" },	\
+		{ 7, "attrs" }, { 8, "table-attrs" })
 
 DECLARE_EVENT_CLASS(kernel_leaf,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
@@ -73,8 +56,7 @@ DEFINE_EVENT(kernel_leaf, kernel_leaf_queue,
 
 /* The table at addr did not become one leaf of that level. */
 TRACE_EVENT(kernel_leaf_refuse,
-	TP_PROTO(unsigned long addr, enum pgtable_level level,
-		 enum kernel_leaf_refusal why),
+	TP_PROTO(unsigned long addr, enum pgtable_level level, int why),
 	TP_ARGS(addr, level, why),
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For those who start CPUs: see mmu.c, above linear_map_requires_bbml3. */
+/* For those who start CPUs. */
 #ifndef __ASM_LINEAR_MAP_H
 #define __ASM_LINEAR_MAP_H
 

@@ -1088,7 +1088,7 @@ static void area_free(struct fuzz_thread *t, struct fuzz_area *a)
 		check_area(t, a, 0, a->nr);
 	}
 	if (a->collapsed)
-		kernel_collapse_forget_vmap(a->addr, a->addr + a->nr * PAGE_SIZE);
+		deposits_drop(a->addr, a->addr + a->nr * PAGE_SIZE);
 
 	for (i = 0; own && i < a->nr; i++)
 		get_page(a->pages[i]);
