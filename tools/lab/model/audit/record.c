@@ -93,7 +93,6 @@ static void finish(void)
 		full = true;
 		len = 0;
 		byte(TRACE_FULL);
-		number(events);
 		append(made, len);
 		flush();
 		asks.say("trace: it is full; the audit goes on, but what comes now is not in the trace");

@@ -45,7 +45,7 @@ rules() {
 	# Told again, it says the same; and how it ends is as it ended.
 	for trace in "$TMP/traces"/*.trace; do
 		name=${trace##*/} name=${name%.trace}
-		[ "$name" != trace-full ] || continue
+		[[ $name != trace-full* ]] || continue
 		"$out/audit-replay" "$trace" > "$TMP/replay"
 		if cmp -s "$TMP/replay" "${trace%.trace}.said"; then ok "replay-$name"
 		else nok "replay-$name" "$(diff "$TMP/replay" "${trace%.trace}.said" | sed -n 2p)"; fi
@@ -56,7 +56,8 @@ traces() {
 	local trace=$TMP/traces/4k-48.trace clean=$TMP/traces/clean.trace n
 	expect replay-of-a-violation 1 ' violations;' "$out/audit-replay" "$trace"
 	expect replay-of-none 0 ' 0 violations;' "$out/audit-replay" "$clean"
-	expect replay-of-a-full-one 1 'it was full at event' "$out/audit-replay" "$TMP/traces/trace-full.trace"
+	expect replay-of-a-full-one 1 'it was full behind event' "$out/audit-replay" "$TMP/traces/trace-full.trace"
+	expect replay-of-a-full-one-without-any 3 'it was full behind event' "$out/audit-replay" "$TMP/traces/trace-full-clean.trace"
 	# What a full one has is what it would have had.
 	"$out/audit-replay" "$TMP/traces/trace-full.trace" | grep '^el2: FAULT' > "$TMP/part"
 	n=$(wc -l < "$TMP/part")
@@ -66,7 +67,7 @@ traces() {
 	expect replay-of-half-a-record 2 'is damaged behind event' "$out/audit-replay" "$TMP/short"
 	# The last record is a byte and VBAR_EL1, in ten.
 	head -c -11 "$clean" > "$TMP/endless"
-	expect replay-without-an-end 3 'it has no end' "$out/audit-replay" "$TMP/endless"
+	expect replay-without-an-end 3 'without an end' "$out/audit-replay" "$TMP/endless"
 	head -c 4000 "$trace" | tail -c 100 | cat "$trace" - > "$TMP/long"
 	expect replay-ends-at-the-end 1 ' violations;' "$out/audit-replay" "$TMP/long"
 	{ head -c 3000 "$trace"; head -c 3000 /dev/zero | tr '\0' '\377'; } > "$TMP/bad"
