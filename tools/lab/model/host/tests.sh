@@ -143,23 +143,42 @@ boots() {
 # One shape of the tables is enough for them.
 shape='4k-48 patience no-bbml3 mixed form flood nothing tagged tagged-allowed early early-allowed wx-allowed gap-noted gap-silent'
 
-# mutant NAME FILE SED: the auditor with that line of FILE changed; a test must fail.
-mutant() {
+# broken NAME FILE SED: builds $TMP/mutant/test, with that line of FILE changed.
+broken() {
 	local name=$1 file=$2 work=$TMP/mutant object objects
 	rm -rf "$work"
 	mkdir "$work"
 	sed -E "$3" "$model/audit/$file" > "$work/$file"
-	if cmp -s "$work/$file" "$model/audit/$file"; then nok "mutant-$name" "it changes nothing: the line is another one now"; return; fi
+	if cmp -s "$work/$file" "$model/audit/$file"; then nok "mutant-$name" "it changes nothing: the line is another one now"; return 1; fi
 	object=$out/host/audit/${file%.c}.o
 	if ! "${HOSTCC:-cc}" -std=gnu11 -O1 -w -I"$model" -I"$model/audit" -c -o "$work/mutant.o" "$work/$file" 2> "$TMP/log"; then
 		nok "mutant-$name" "it does not compile: $(head -n 1 "$TMP/log")"
-		return
+		return 1
 	fi
 	mapfile -t objects < <(printf '%s\n' "$out"/host/audit/*.o | grep -vxF "$object")
 	"${HOSTCC:-cc}" -o "$work/test" "${objects[@]}" "$work/mutant.o" "$out/host/host/test.o" || die "cc does not link"
+}
+
+# mutant NAME FILE SED: of the auditor; a test must fail.
+mutant() {
+	broken "$@" || return
 	# shellcheck disable=SC2086 # names
-	if "$work/test" $shape > "$TMP/log" 2>&1; then nok "mutant-$name" "no test tells"
-	else ok "mutant-$name"; fi
+	if "$TMP/mutant/test" $shape > "$TMP/log" 2>&1; then nok "mutant-$1" "no test tells"
+	else ok "mutant-$1"; fi
+}
+
+# mutant_of_trace NAME SED: of the recorder; the tests pass, and a trace says something else, or can't be read.
+mutant_of_trace() {
+	local trace
+	broken "$1" record.c "$2" || return
+	rm -rf "$TMP/other"
+	mkdir "$TMP/other"
+	# shellcheck disable=SC2086 # names
+	"$TMP/mutant/test" -t "$TMP/other" $shape > "$TMP/log" 2>&1 || { nok "mutant-$1" "it changes what is judged"; return; }
+	for trace in "$TMP/other"/*.trace; do
+		"$out/audit-replay" "$trace" 2>&1 | cmp -s - "${trace%.trace}.said" || { ok "mutant-$1"; return; }
+	done
+	nok "mutant-$1" "no trace tells"
 }
 
 mutants() {
@@ -192,6 +211,12 @@ mutants() {
 	mutant lines say.c 's/#define LINES_PER_RULE	6/#define LINES_PER_RULE	7/'
 	mutant patience who.c 's/#define PATIENCE	16384/#define PATIENCE	16777216/'
 	mutant off audit.c 's/^	stale_forget_cpus\(BIT\(cpu\)\);/	;/'
+	mutant_of_trace trace-pages 's/^	if \(!on \|\| full\)/	if (true)/'
+	mutant_of_trace trace-code 's/^	byte\(TRACE_CODE_AT\);/	return;/'
+	mutant_of_trace trace-registers 's/^	byte\(TRACE_REGISTERS\);/	return;/'
+	mutant_of_trace trace-lr 's/\(event->lr == last\.lr\[cpu\] \? 0 : TRACE_LR\)/0/'
+	mutant_of_trace trace-thread 's/\(event->thread == last\.thread\[cpu\] \? 0 : TRACE_THREAD\)/0/'
+	mutant_of_trace trace-cpu 's/cpu == last\.cpu \? 0 : TRACE_CPU/0/'
 	mutant tagged desc.c 's/\(setup\.allow & AUDIT_ALLOW_TAGGED\)/true/'
 }
 
