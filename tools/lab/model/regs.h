@@ -90,7 +90,7 @@
 #define S2_S2AP_READ		BIT(6)
 #define S2_S2AP_WRITE		BIT(7)
 #define S2_XN			FIELD(2, 53)	/* neither EL1 nor EL0 */
-#define S2_WATCHED		BIT(55)		/* for software: audit.c's */
+#define S2_WATCHED		BIT(55)		/* for software: the auditor's */
 
 /* Stage 1 of EL1, as the guest writes it */
 #define S1_ATTRINDX(desc)	BITS(desc, 4, 2)

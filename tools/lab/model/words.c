@@ -243,8 +243,9 @@ static void take(const char *word)
 			fail("%s: expected %s", word, words[i].expected);
 		return;
 	}
-	fail("%s: no such word; there are el2.realm el2.inject el2.audit el2.audit.gaps el2.audit.allow= el2.nobbml3= el2.cpu_on_fails= "
-	     "el2.midr= el2.bbm= el2.image= el2.empty= el2.destroyed=", word);
+	fail("%s: no such word; there are el2.realm el2.inject el2.audit el2.audit.gaps el2.audit.allow= "
+	     "el2.audit.trace= el2.nobbml3= el2.cpu_on_fails= el2.midr= el2.bbm= el2.image= el2.empty= "
+	     "el2.destroyed=", word);
 }
 
 /* What each CPU is to say of itself. */

@@ -197,8 +197,10 @@ bool audit_event(const struct audit_event *event)
 
 void audit_ask(struct audit_answer *answer)
 {
-	*answer = (struct audit_answer){ .violations = counts.violations, .recent = counts.recent,
-					 .stores = counts.stores, .tlbis = counts.tlbis, .lazy = counts.lazy };
+	*answer = (struct audit_answer){
+		.events = counts.events, .violations = counts.violations, .recent = counts.recent,
+		.stores = counts.stores, .tlbis = counts.tlbis, .lazy = counts.lazy,
+	};
 	counts.recent = 0;
 }
 

@@ -114,6 +114,7 @@ struct audit_event {
 
 /**
  * struct audit_answer - how it stands
+ * @events: so far, as lines count them
  * @violations: so far
  * @recent: the rules broken since the last time that it was asked, a bit each
  * @stores: that were audited
@@ -121,7 +122,7 @@ struct audit_event {
  * @lazy: entries left to be invalidated lazily, at the last AUDIT_CHECK
  */
 struct audit_answer {
-	u64 violations, recent, stores, tlbis, lazy;
+	u64 events, violations, recent, stores, tlbis, lazy;
 };
 
 void audit_init(const struct audit_setup *setup, const struct audit_calls *calls);

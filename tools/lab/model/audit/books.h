@@ -24,7 +24,7 @@
 #define PLACES_FOLLOWED	4
 #define NONE		0xffffffffU	/* no index */
 
-/* The rules; rules.c has what they are called. */
+/* The rules; say.c has what they are called. */
 enum rule {
 	RULE_OA, RULE_TYPE, RULE_SHARE, RULE_GLOBAL, RULE_RESIZE, RULE_CONT, RULE_HOLE, RULE_STALE,
 	RULE_WALK, RULE_REUSE, RULE_ORDER, RULE_WX, RULE_GRANT, RULE_GAP, RULE_NOTHING,

@@ -10,7 +10,7 @@
 #include "record.h"
 #include "trace.h"
 
-#define BUFFER		65536
+#define BUFFER		16384
 #define RESERVE		64	/* for what says that the trace is full */
 #define MAX_RECORD	(16 * 8192 + 64) /* a page of 64K in which no word follows from another */
 #define CODE_SLOTS	8192
@@ -20,7 +20,7 @@ static void (*out)(const void *bytes, u32 len);
 static u64 limit, written, events;
 static u8 buffer[BUFFER] __attribute__((section(".noinit")));
 static u32 buffered;
-static bool full;
+static bool full, said;
 
 static u8 made[MAX_RECORD] __attribute__((section(".noinit")));	/* the record that is being made */
 static u32 len;
@@ -93,7 +93,6 @@ static void finish(void)
 		full = true;
 		len = 0;
 		byte(TRACE_FULL);
-		number(events);
 		append(made, len);
 		flush();
 		asks.say("trace: it is full; the audit goes on, but what comes now is not in the trace");
@@ -273,6 +272,12 @@ static void registers_now(struct audit_registers *now)
 	finish();
 }
 
+static void say_line(const char *line)
+{
+	said = true;
+	asks.say(line);
+}
+
 bool record_event(const struct audit_event *event)
 {
 	bool watched;
@@ -304,8 +309,11 @@ bool record_event(const struct audit_event *event)
 	default:
 		put_event(event);
 	}
-	if (event->kind == AUDIT_END)
+	/* A run that goes wrong may be killed: what there is to be said is in its trace. */
+	if (said && !held.open) {
+		said = false;
 		flush();
+	}
 	return watched;
 }
 
@@ -321,6 +329,7 @@ void record_init(const struct audit_setup *setup, const struct audit_calls *call
 	through.watch = watch_page;
 	through.code = code_at;
 	through.registers = registers_now;
+	through.say = say_line;
 	for (const char *p = TRACE_MAGIC; *p; p++)
 		byte(*p);
 	byte(TRACE_VERSION);
@@ -332,5 +341,6 @@ void record_init(const struct audit_setup *setup, const struct audit_calls *call
 	number(setup->gaps);
 	number(setup->noted);
 	finish();
+	flush();
 	audit_init(setup, &through);
 }

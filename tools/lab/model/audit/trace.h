@@ -22,7 +22,7 @@
  *	PAGE			address step, words; runs: count, value step, [step in the run]
  *	MEMORY			address step, value step
  *	CODE			address step; 1 and TRACE_CODE instructions of 4 bytes, or 0
- *	FULL			events that were not written any more: from here on
+ *	FULL			nothing; what came from here on was not written
  */
 #ifndef TRACE_H
 #define TRACE_H

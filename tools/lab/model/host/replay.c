@@ -19,7 +19,6 @@
 
 static const u8 *at, *end;
 static const char *name;
-static u64 event_number;
 
 static u8 *ram;
 static struct audit_setup setup;
@@ -34,10 +33,19 @@ static struct code {
 	bool there;
 } *codes[CODE_BUCKETS];
 
+/* As the auditor's lines count them. */
+static u64 events(void)
+{
+	struct audit_answer answer;
+
+	audit_ask(&answer);
+	return answer.events;
+}
+
 static __attribute__((noreturn)) void damaged(const char *why)
 {
 	fflush(stdout);
-	fprintf(stderr, "audit-replay: %s is damaged behind event %lu: %s\n", name, event_number, why);
+	fprintf(stderr, "audit-replay: %s is damaged behind event %lu: %s\n", name, events(), why);
 	exit(2);
 }
 
@@ -177,7 +185,6 @@ static void tell(const struct audit_event *event)
 {
 	static bool storing;
 
-	event_number++;
 	if (event->kind == AUDIT_WORD || event->kind == AUDIT_DONE) {
 		if (!storing || (event->kind == AUDIT_WORD && !audit_watches(event->address)))
 			damaged("a store is to no table");
@@ -229,8 +236,9 @@ static void take_registers(void)
 	registers.pie = number();
 }
 
-/* Return: whether it was the last record. */
-static bool take(void)
+enum took { MORE, THE_END, FULL };
+
+static enum took take(void)
 {
 	u8 first = byte();
 	u32 kind = first & 15, flags = first & 0xf0;
@@ -239,25 +247,24 @@ static bool take(void)
 	switch (kind) {
 	case TRACE_REGISTERS:
 		take_registers();
-		return false;
+		return MORE;
 	case TRACE_PAGE:
 		take_page();
-		return false;
+		return MORE;
 	case TRACE_MEMORY:
 		pa = step(&last.address);
 		*memory(pa) = step(&last.value);
-		return false;
+		return MORE;
 	case TRACE_CODE_AT:
 		take_code();
-		return false;
+		return MORE;
 	case TRACE_FULL:
-		printf("trace: it was full at event %lu; what came then is not in it\n", number());
-		return true;
+		return FULL;
 	}
 	if (kind >= TRACE_KINDS)
 		damaged("there is no such record");
 	take_event(kind, flags);
-	return kind == AUDIT_END;
+	return kind == AUDIT_END ? THE_END : MORE;
 }
 
 static void take_setup(void)
@@ -318,7 +325,7 @@ static void map_file(void)
 int main(int argc, char **argv)
 {
 	struct audit_answer answer;
-	bool ended = false;
+	enum took took = MORE;
 
 	if (argc != 2 || argv[1][0] == '-') {
 		fprintf(stderr, "usage: audit-replay TRACE: what the auditor says of it; el2.audit.trace= writes one\n");
@@ -327,13 +334,15 @@ int main(int argc, char **argv)
 	name = argv[1];
 	map_file();
 	take_setup();
-	while (!ended && at < end)
-		ended = take();
-	if (!ended)
-		printf("trace: it has no end; the run had none\n");
+	while (took == MORE && at < end)
+		took = take();
 	audit_ask(&answer);
+	if (took == FULL)
+		printf("trace: it was full behind event %lu; what came then is not in it\n", answer.events);
+	else if (took == MORE)
+		printf("trace: it ends behind event %lu, without an end; the run had none\n", answer.events);
 	fflush(stdout);
 	if (answer.violations)
 		return 1;
-	return ended && end[-1] != TRACE_FULL ? 0 : 3;
+	return took == THE_END ? 0 : 3;
 }

@@ -139,7 +139,7 @@ static void clean(void)
 	store(&l2[0], table(l3));
 	flush_l3(false);
 	same_value("clean", rules_broken(&lazy), 0);
-	same_value("clean-lines", lines, 0);
+	result(!strstr(first_said, "FAULT"), "clean-lines");
 }
 
 /* Of a store that only had to be done again nothing is counted. */
@@ -205,6 +205,7 @@ static const struct test {
 	{ .name = "clean", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { clean } },
 	{ .name = "refused", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { refused } },
 	{ .name = "two-words", .shift = 12, .va_bits = 48, .bbml3 = 15, .run = { two_words } },
+	{ .name = "trace-full-clean", .shift = 12, .va_bits = 48, .bbml3 = 15, .trace = 600, .run = { clean } },
 	{ .name = "trace-full", .shift = 12, .va_bits = 48, .bbml3 = 15, .trace = 4000, .run = { audit_contents, audit_sizes } },
 };
 

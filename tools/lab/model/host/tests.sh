@@ -45,7 +45,7 @@ rules() {
 	# Told again, it says the same; and how it ends is as it ended.
 	for trace in "$TMP/traces"/*.trace; do
 		name=${trace##*/} name=${name%.trace}
-		[ "$name" != trace-full ] || continue
+		[[ $name != trace-full* ]] || continue
 		"$out/audit-replay" "$trace" > "$TMP/replay"
 		if cmp -s "$TMP/replay" "${trace%.trace}.said"; then ok "replay-$name"
 		else nok "replay-$name" "$(diff "$TMP/replay" "${trace%.trace}.said" | sed -n 2p)"; fi
@@ -56,7 +56,8 @@ traces() {
 	local trace=$TMP/traces/4k-48.trace clean=$TMP/traces/clean.trace n
 	expect replay-of-a-violation 1 ' violations;' "$out/audit-replay" "$trace"
 	expect replay-of-none 0 ' 0 violations;' "$out/audit-replay" "$clean"
-	expect replay-of-a-full-one 1 'it was full at event' "$out/audit-replay" "$TMP/traces/trace-full.trace"
+	expect replay-of-a-full-one 1 'it was full behind event' "$out/audit-replay" "$TMP/traces/trace-full.trace"
+	expect replay-of-a-full-one-without-any 3 'it was full behind event' "$out/audit-replay" "$TMP/traces/trace-full-clean.trace"
 	# What a full one has is what it would have had.
 	"$out/audit-replay" "$TMP/traces/trace-full.trace" | grep '^el2: FAULT' > "$TMP/part"
 	n=$(wc -l < "$TMP/part")
@@ -66,7 +67,7 @@ traces() {
 	expect replay-of-half-a-record 2 'is damaged behind event' "$out/audit-replay" "$TMP/short"
 	# The last record is a byte and VBAR_EL1, in ten.
 	head -c -11 "$clean" > "$TMP/endless"
-	expect replay-without-an-end 3 'it has no end' "$out/audit-replay" "$TMP/endless"
+	expect replay-without-an-end 3 'without an end' "$out/audit-replay" "$TMP/endless"
 	head -c 4000 "$trace" | tail -c 100 | cat "$trace" - > "$TMP/long"
 	expect replay-ends-at-the-end 1 ' violations;' "$out/audit-replay" "$TMP/long"
 	{ head -c 3000 "$trace"; head -c 3000 /dev/zero | tr '\0' '\377'; } > "$TMP/bad"
@@ -142,23 +143,42 @@ boots() {
 # One shape of the tables is enough for them.
 shape='4k-48 patience no-bbml3 mixed form flood nothing tagged tagged-allowed early early-allowed wx-allowed gap-noted gap-silent'
 
-# mutant NAME FILE SED: the auditor with that line of FILE changed; a test must fail.
-mutant() {
+# broken NAME FILE SED: builds $TMP/mutant/test, with that line of FILE changed.
+broken() {
 	local name=$1 file=$2 work=$TMP/mutant object objects
 	rm -rf "$work"
 	mkdir "$work"
 	sed -E "$3" "$model/audit/$file" > "$work/$file"
-	if cmp -s "$work/$file" "$model/audit/$file"; then nok "mutant-$name" "it changes nothing: the line is another one now"; return; fi
+	if cmp -s "$work/$file" "$model/audit/$file"; then nok "mutant-$name" "it changes nothing: the line is another one now"; return 1; fi
 	object=$out/host/audit/${file%.c}.o
 	if ! "${HOSTCC:-cc}" -std=gnu11 -O1 -w -I"$model" -I"$model/audit" -c -o "$work/mutant.o" "$work/$file" 2> "$TMP/log"; then
 		nok "mutant-$name" "it does not compile: $(head -n 1 "$TMP/log")"
-		return
+		return 1
 	fi
 	mapfile -t objects < <(printf '%s\n' "$out"/host/audit/*.o | grep -vxF "$object")
 	"${HOSTCC:-cc}" -o "$work/test" "${objects[@]}" "$work/mutant.o" "$out/host/host/test.o" || die "cc does not link"
+}
+
+# mutant NAME FILE SED: of the auditor; a test must fail.
+mutant() {
+	broken "$@" || return
 	# shellcheck disable=SC2086 # names
-	if "$work/test" $shape > "$TMP/log" 2>&1; then nok "mutant-$name" "no test tells"
-	else ok "mutant-$name"; fi
+	if "$TMP/mutant/test" $shape > "$TMP/log" 2>&1; then nok "mutant-$1" "no test tells"
+	else ok "mutant-$1"; fi
+}
+
+# mutant_of_trace NAME SED: of the recorder; the tests pass, and a trace says something else, or can't be read.
+mutant_of_trace() {
+	local trace
+	broken "$1" record.c "$2" || return
+	rm -rf "$TMP/other"
+	mkdir "$TMP/other"
+	# shellcheck disable=SC2086 # names
+	"$TMP/mutant/test" -t "$TMP/other" $shape > "$TMP/log" 2>&1 || { nok "mutant-$1" "it changes what is judged"; return; }
+	for trace in "$TMP/other"/*.trace; do
+		"$out/audit-replay" "$trace" 2>&1 | cmp -s - "${trace%.trace}.said" || { ok "mutant-$1"; return; }
+	done
+	nok "mutant-$1" "no trace tells"
 }
 
 mutants() {
@@ -191,6 +211,12 @@ mutants() {
 	mutant lines say.c 's/#define LINES_PER_RULE	6/#define LINES_PER_RULE	7/'
 	mutant patience who.c 's/#define PATIENCE	16384/#define PATIENCE	16777216/'
 	mutant off audit.c 's/^	stale_forget_cpus\(BIT\(cpu\)\);/	;/'
+	mutant_of_trace trace-pages 's/^	if \(!on \|\| full\)/	if (true)/'
+	mutant_of_trace trace-code 's/^	byte\(TRACE_CODE_AT\);/	return;/'
+	mutant_of_trace trace-registers 's/^	byte\(TRACE_REGISTERS\);/	return;/'
+	mutant_of_trace trace-lr 's/\(event->lr == last\.lr\[cpu\] \? 0 : TRACE_LR\)/0/'
+	mutant_of_trace trace-thread 's/\(event->thread == last\.thread\[cpu\] \? 0 : TRACE_THREAD\)/0/'
+	mutant_of_trace trace-cpu 's/cpu == last\.cpu \? 0 : TRACE_CPU/0/'
 	mutant tagged desc.c 's/\(setup\.allow & AUDIT_ALLOW_TAGGED\)/true/'
 }
 
