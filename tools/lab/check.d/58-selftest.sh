@@ -94,7 +94,7 @@ fi
 if wanted counters; then
 	for name in plain realm; do
 		[ $name = realm ] && realm=-R || realm=
-		boot "counters-$name" -A ${realm:+"$realm"} -m bbml3 -c 4 -M 2048 -t 300 \
+		boot "counters-$name" -A ${realm:+"$realm"} -m bbml3 -c 4 -M 4096 -t 400 \
 			-a 'lab=counters lab.snapshots=0 lab.audited=1 lab.churn_s=4' || continue
 		note "counters-$name: $(sed -nE 's/^# lab: count direct_map_([a-z0-9_]*) (vmstat=[0-9]*) .*/\1 \2/p' "$rundir/lines" | sed 's/ vmstat=/ /' | xargs)"
 	done

@@ -106,15 +106,21 @@ static void counters_settle(uint64_t *v)
 	}
 }
 
-static bool audit_read(uint64_t *v)
+/* What both have counted when nothing goes on. The module is there for as long as that takes. */
+static bool counts_read(uint64_t *vmstat, uint64_t *audit)
 {
 	char text[256], *at = text;
+	bool ok = true;
 
-	if (read_file(SIZES, text, sizeof(text)) <= 0)
+	if (opt.audited && !module_load("lab_audit", "audited=1"))
 		return false;
-	for (size_t i = 0; i < KINDS; i++)
-		v[i] = strtoull(at, &at, 10);
-	return true;
+	counters_settle(vmstat);
+	if (opt.audited) {
+		ok = read_file(SIZES, text, sizeof(text)) > 0;
+		for (size_t i = 0; ok && i < KINDS; i++)
+			audit[i] = strtoull(at, &at, 10);
+	}
+	return ok;
 }
 
 static bool trace_begin(void)
@@ -172,26 +178,15 @@ static void trace_count(uint64_t *v)
 void counters_check(const char *name)
 {
 	uint64_t before[KINDS], after[KINDS], traced[KINDS], was[KINDS], is[KINDS], all = 0;
-	bool audited = opt.audited && module_load("lab_audit", "audited=1"), ok = true;
+	bool audited = opt.audited, ok;
 
-	if (opt.audited && !audited) {
-		ktap_not_ok(name, "lab_audit: %s", strerror(errno));
+	if (!trace_begin() || !counts_read(before, was) || !trace_switch("1") ||
+	    (audited && !module_unload("lab_audit"))) {
+		ktap_not_ok(name, "no tracepoints, or no auditor: %s", strerror(errno));
 		return;
 	}
-	if (!trace_begin()) {
-		ktap_not_ok(name, "no tracepoints");
-		return;
-	}
-	counters_settle(before);
-	if (!trace_switch("1") || (audited && !audit_read(was))) {
-		ktap_not_ok(name, "no tracepoints, or no auditor");
-		return;
-	}
-	ok = run_mixed();
-	counters_settle(after);
+	ok = run_mixed() && counts_read(after, is);
 	trace_switch("0");
-	if (audited)
-		audit_read(is);
 	trace_count(traced);
 
 	for (size_t i = 0; i < KINDS; i++) {

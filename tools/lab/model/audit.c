@@ -1300,8 +1300,8 @@ void audit_end(void)
 #define AUDIT_CHECK	0xc600a0d1
 
 /*
- * Another: in X1 to X8 how often leaves of the linear map became smaller and larger. From the smallest leaf up, its
- * groups, then itself: X1 and X2 are splits and collapses of groups of pages.
+ * Another: in X1 to X8 how often leaves of the linear map became smaller and larger, from the smallest up: splits and
+ * collapses of groups of pages, of blocks above them, of groups of these, and of blocks above.
  */
 #define AUDIT_SIZES	0xc600a0d2
 
@@ -1311,7 +1311,7 @@ static void audit_sizes(struct regs *regs)
 
 	lock(&audit_lock);
 	for (int level = MAX_LEVEL; level >= MAX_LEVEL - 2; level--) {
-		for (int cont = 1; cont >= 0; cont--) {
+		for (int cont = 0; cont <= 1; cont++) {
 			/* A page has nothing below it, and there is no larger group. */
 			if ((level == MAX_LEVEL && !cont) || (level == MAX_LEVEL - 2 && cont))
 				continue;
