@@ -25,6 +25,7 @@
 #define PTDUMP		"/sys/kernel/debug/kernel_page_tables"
 #define IOMEM		"/proc/iomem"
 #define VMSTAT		"/proc/vmstat"
+#define KFENCE_PARAMETERS	"/sys/module/kfence"
 #define TRACING		"/sys/kernel/tracing/instances/leafmap"
 #define SPACE		"\n\t "
 
@@ -116,6 +117,7 @@ static struct {
 } image;
 
 static bool json;
+static bool may_have_kfence;
 
 static void *grow(void *array, size_t nr, size_t size)
 {
@@ -304,7 +306,7 @@ static enum holder holder_find(const struct map *m, size_t i, unsigned long star
 		type |= strcmp(r->type, m->common);
 	}
 	if (invalid)
-		return is_kfence(m, i, start, end) ? KFENCE : INVALID;
+		return may_have_kfence && is_kfence(m, i, start, end) ? KFENCE : INVALID;
 	if (ro)
 		return READONLY;
 	if (type)
@@ -827,6 +829,7 @@ int main(int argc, char **argv)
 	if (!geo)
 		die("arm64 has no pages of %lu bytes", page);
 
+	may_have_kfence = !live || !access(KFENCE_PARAMETERS, F_OK);
 	if (every)
 		trace_begin();
 	for (unsigned long n = 0; ; n++) {

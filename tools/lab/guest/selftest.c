@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,15 +108,21 @@ static void counters_settle(uint64_t *v)
 	}
 }
 
-static bool audit_read(uint64_t *v)
+/* What both have counted when nothing goes on. The module is there for as long as that takes. */
+static bool counts_read(uint64_t *vmstat, uint64_t *audit)
 {
 	char text[256], *at = text;
+	bool ok = true;
 
-	if (read_file(SIZES, text, sizeof(text)) <= 0)
+	if (opt.audited && !module_load("lab_audit", "audited=1"))
 		return false;
-	for (size_t i = 0; i < KINDS; i++)
-		v[i] = strtoull(at, &at, 10);
-	return true;
+	counters_settle(vmstat);
+	if (opt.audited) {
+		ok = read_file(SIZES, text, sizeof(text)) > 0;
+		for (size_t i = 0; ok && i < KINDS; i++)
+			audit[i] = strtoull(at, &at, 10);
+	}
+	return ok;
 }
 
 static bool trace_begin(void)
@@ -172,26 +180,15 @@ static void trace_count(uint64_t *v)
 void counters_check(const char *name)
 {
 	uint64_t before[KINDS], after[KINDS], traced[KINDS], was[KINDS], is[KINDS], all = 0;
-	bool audited = opt.audited && module_load("lab_audit", "audited=1"), ok = true;
+	bool audited = opt.audited, ok;
 
-	if (opt.audited && !audited) {
-		ktap_not_ok(name, "lab_audit: %s", strerror(errno));
+	if (!trace_begin() || !counts_read(before, was) || !trace_switch("1") ||
+	    (audited && !module_unload("lab_audit"))) {
+		ktap_not_ok(name, "no tracepoints, or no auditor: %s", strerror(errno));
 		return;
 	}
-	if (!trace_begin()) {
-		ktap_not_ok(name, "no tracepoints");
-		return;
-	}
-	counters_settle(before);
-	if (!trace_switch("1") || (audited && !audit_read(was))) {
-		ktap_not_ok(name, "no tracepoints, or no auditor");
-		return;
-	}
-	ok = run_mixed();
-	counters_settle(after);
+	ok = run_mixed() && counts_read(after, is);
 	trace_switch("0");
-	if (audited)
-		audit_read(is);
 	trace_count(traced);
 
 	for (size_t i = 0; i < KINDS; i++) {
@@ -243,12 +240,34 @@ static void churn(unsigned int *seed)
 	secretmem_phases(look_when_open);
 }
 
-/* Longer than leafmap watches. */
-static void hold_when_open(const char *phase, unsigned int round)
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+
+/* Every other page comes back, so that what is between keeps its block apart; for longer than leafmap watches. */
+static void give_half_back(void)
 {
-	if (!strcmp(phase, "open"))
-		sleep_ms(8000);
-	(void)round;
+	size_t size = 8 << 20, page = sysconf(_SC_PAGESIZE);
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	char *at[2];
+	int fd[2];
+
+	setrlimit(RLIMIT_MEMLOCK, &all);
+	for (int i = 0; i < 2; i++) {
+		fd[i] = syscall(SYS_memfd_secret, 0);
+		if (fd[i] < 0 || ftruncate(fd[i], size))
+			give_up("memfd_secret: %s", strerror(errno));
+		at[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd[i], 0);
+		if (at[i] == MAP_FAILED)
+			give_up("memfd_secret: mmap: %s", strerror(errno));
+	}
+	for (size_t off = 0; off < size; off += page) {
+		at[0][off] = 1;
+		at[1][off] = 1;
+	}
+	munmap(at[0], size);
+	close(fd[0]);
+	sleep_ms(8000);
 }
 
 /**
@@ -267,8 +286,7 @@ void leafmap_check(const char *name)
 	pid = fork();
 	if (!pid) {
 		sleep_ms(1000);
-		opt.files = 2;
-		secretmem_phases(hold_when_open);
+		give_half_back();
 		_exit(0);
 	}
 	ok &= !run_program("leafmap-watch", watch);

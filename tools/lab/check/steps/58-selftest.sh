@@ -3,7 +3,7 @@
 # What an administrator sees: the tree's selftest on machines that have what it needs and on those that have not, the counters in
 # /proc/vmstat beside the tracepoints and the auditor, and leafmap, which says who holds which small leaf.
 #
-#	SELFTEST='machines'        some of: machines, mutants, counters, leafmap, host (all but mutants)
+#	SELFTEST='machines'        some of: base, machines, mutants, counters, leafmap, host (all but mutants)
 #	SELFTEST=mutants           a kernel that never collapses, by a change of its code: a whole kernel is built for it
 set -u
 # shellcheck source=tools/lab/lib.sh
@@ -13,8 +13,8 @@ set -u
 
 # shellcheck disable=SC2034 # die says it
 me=selftest
-parts='machines mutants counters leafmap host'
-for part in ${SELFTEST:=machines counters leafmap host}; do
+parts='base machines mutants counters leafmap host'
+for part in ${SELFTEST:=base machines counters leafmap host}; do
 	[[ " $parts " = *" $part "* ]] || die "SELFTEST: $part is none; there are: $parts"
 done
 wanted() { [[ " $SELFTEST " = *" $1 "* ]]; }
@@ -61,7 +61,7 @@ if wanted host; then
 	if why=$("$LAB/run/tests/leafmap.sh" "$TMP/leafmap" 2>&1); then ok leafmap-rules; else nok leafmap-rules "$(head -n 1 <<< "$why")"; fi
 fi
 
-if wanted machines; then
+if wanted base; then
 	guest base-lab tools
 	machine base sssssoos 'SKIP counters: /proc/vmstat has no direct_map_' -m bbml3 -a "$words"
 fi
@@ -94,7 +94,7 @@ fi
 if wanted counters; then
 	for name in plain realm; do
 		[ $name = realm ] && realm=-R || realm=
-		boot "counters-$name" -A ${realm:+"$realm"} -m bbml3 -c 4 -M 2048 -t 300 \
+		boot "counters-$name" -A ${realm:+"$realm"} -m bbml3 -c 4 -M 4096 -t 400 \
 			-a 'lab=counters lab.snapshots=0 lab.audited=1 lab.churn_s=4' || continue
 		note "counters-$name: $(sed -nE 's/^# lab: count direct_map_([a-z0-9_]*) (vmstat=[0-9]*) .*/\1 \2/p' "$rundir/lines" | sed 's/ vmstat=/ /' | xargs)"
 	done

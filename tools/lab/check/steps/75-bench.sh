@@ -87,7 +87,7 @@ if model cost cost; then
 		first_restore 516
 		change 332
 		restore 392
-		row_change 702
+		row_change 760
 		row_restore 392
 		set_memory_ro 5350
 		set_memory_rw 5350

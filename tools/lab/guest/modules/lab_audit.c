@@ -28,7 +28,7 @@ static int sizes_get(char *buf, const struct kernel_param *kp)
 	/* Without one there may be nobody who takes it. */
 	if (!audited)
 		return -ENODEV;
-	asm volatile(".arch_extension sec\n\tsmc #0"
+	asm volatile("smc #0"
 		     : "+r" (x0), "=r" (x1), "=r" (x2), "=r" (x3), "=r" (x4),
 		       "=r" (x5), "=r" (x6), "=r" (x7), "=r" (x8)
 		     : : "memory", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
