@@ -8,6 +8,8 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include <asm/tlbflush.h>
+
 static unsigned int blocks;
 module_param(blocks, uint, 0400);
 MODULE_PARM_DESC(blocks, "how many blocks to split; 0: none");
@@ -45,6 +47,7 @@ static void lab_shatter_exit(void)
 
 static int __init lab_shatter_init(void)
 {
+	unsigned long addr;
 	int ret = -ENOMEM;
 
 	/* One module among others. */
@@ -68,6 +71,8 @@ static int __init lab_shatter_init(void)
 			__free_pages(pages[have], BLOCK_ORDER);
 			goto out;
 		}
+		addr = (unsigned long)page_address(pages[have]);
+		flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	}
 
 	return 0;
