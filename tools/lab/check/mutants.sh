@@ -10,9 +10,8 @@
 #
 # The step mutants makes and boots each; the step quick only counts.
 
-# One for each kind of mistake.
-core='no-tlbi single-va-tlbi no-exclusion free-at-once merge-invalid ignore-pxntable shared-is-default half-done-stays no-secondary-wait
-exec-no-collapse last-level-tlbi split-no-dsb break-before-make'
+# One for each kind of mistake: each is a link and a boot.
+core='no-tlbi no-exclusion merge-invalid no-secondary-wait last-level-tlbi break-before-make'
 
 mutants() {
 mutant no-tlbi flush_after_replace mm/collapse.c 's/\tflush_replaced_table\(addr, addr \+ size\);\n//'

@@ -3,7 +3,8 @@
 # What an administrator sees: the tree's selftest on machines that have what it needs and on those that have not, the counters in
 # /proc/vmstat beside the tracepoints and the auditor, and leafmap, which says who holds which small leaf.
 #
-#	SELFTEST='machines'        some of: base, machines, mutants, counters, leafmap, host (all but mutants)
+#	SELFTEST='machines'        some of: base, machines, mutants, counters, leafmap, host (all but base and mutants)
+#	SELFTEST=base              the unmodified kernel, which must say what it lacks; with TREES='base ours', too
 #	SELFTEST=mutants           a kernel that never collapses, by a change of its code: a whole kernel is built for it
 set -u
 # shellcheck source=tools/lab/lib.sh
@@ -14,7 +15,8 @@ set -u
 # shellcheck disable=SC2034 # die says it
 me=selftest
 parts='base machines mutants counters leafmap host'
-for part in ${SELFTEST:=base machines counters leafmap host}; do
+[[ " ${TREES-} " != *' base '* ]] || SELFTEST=${SELFTEST-base machines counters leafmap host}
+for part in ${SELFTEST:=machines counters leafmap host}; do
 	[[ " $parts " = *" $part "* ]] || die "SELFTEST: $part is none; there are: $parts"
 done
 wanted() { [[ " $SELFTEST " = *" $1 "* ]]; }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
+# By name only.
 # Explores all states of formal/collapse.pml, once with each observer, and sees each broken rule break the assertion that is there for
 # it: OBSERVER MUTANT WORDS, where WORDS are in the assertion that fails.
 set -u

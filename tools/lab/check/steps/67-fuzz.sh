@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
+# By name only.
 # A short churn of kernel leaf mappings (KUnit's kernel_leaf_fuzz): with BBML3 on four CPUs, its schedule disturbed, and on one CPU,
 # where every thread must come to the same; without BBML3; and with 16K and 64K pages. make soak is the long one.
 #
