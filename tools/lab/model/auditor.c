@@ -117,7 +117,7 @@ void auditor_end(void)
  */
 #define AUDIT_CALL	0xc600a0d1
 
-/* Another: X1 to X8 are what audit_sizes() says. */
+/* Another: X1 to X8 are what audit_size_counts() says. */
 #define SIZES_CALL	0xc600a0d2
 
 bool auditor_call(struct regs *regs)
@@ -126,7 +126,7 @@ bool auditor_call(struct regs *regs)
 
 	if (machine.audit && (u32)regs->x[0] == SIZES_CALL) {
 		lock(&audit_lock);
-		audit_sizes(&regs->x[1]);
+		audit_size_counts(&regs->x[1]);
 		unlock(&audit_lock);
 		regs->x[0] = 0;
 		return true;

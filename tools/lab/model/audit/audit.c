@@ -204,9 +204,9 @@ void audit_ask(struct audit_answer *answer)
 	counts.recent = 0;
 }
 
-void audit_sizes(u64 sizes[AUDIT_SIZES])
+void audit_size_counts(u64 sizes[AUDIT_SIZE_COUNTS])
 {
-	for (int i = 0; i < AUDIT_SIZES / 2; i++) {
+	for (int i = 0; i < AUDIT_SIZE_COUNTS / 2; i++) {
 		int level = MAX_LEVEL - (i + 1) / 2, group = !(i & 1);
 
 		*sizes++ = counts.splits[level][group];

@@ -136,8 +136,8 @@ void audit_ask(struct audit_answer *answer);
  * How often leaves of the linear map were split and collapsed, in pairs: groups of
  * pages, the blocks above them, groups of these, the blocks above.
  */
-#define AUDIT_SIZES	8
-void audit_sizes(u64 sizes[AUDIT_SIZES]);
+#define AUDIT_SIZE_COUNTS	8
+void audit_size_counts(u64 sizes[AUDIT_SIZE_COUNTS]);
 
 /* Is it in a page that is watched? How many stores did that have? Neither is an event. */
 bool audit_watches(u64 pa);
