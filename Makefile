@@ -63,6 +63,9 @@ send: export NEEDS = send
 send: setup ## write a series as mails and try them: SERIES=NN-name FROM='A Person <a@example.org>' [VERSION=2]; sends nothing
 	@$L/tree/send.sh
 
+drift: ## try the series on each kernel whose source Debian's suites hold now (DRIFT_SUITES); by hand, 1 GiB of download
+	@$L/tree/drift.sh
+
 check-series: ## list where patches/, the copies and build/linux differ
 	@$L/tree/check-series.sh
 
@@ -87,4 +90,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check try initrd bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help
+.PHONY: demo check try initrd bench soak soak-kernels kernel base-kernel shell tree model series send drift check-series setup clean help
