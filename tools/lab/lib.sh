@@ -112,6 +112,14 @@ tree_version() { # the top Makefile of a tree on stdin
 		END { printf "%s.%s%s%s\n", v["VERSION"], v["PATCHLEVEL"], v["SUBLEVEL"] ? "." v["SUBLEVEL"] : "", v["EXTRAVERSION"] }'
 }
 
+# What a tree is based on, as a line says it, if it has a base.
+base_line() { # TREE
+	local version
+	version=$(git -C "$1" show base:Makefile 2> /dev/null | tree_version) && [ "$version" != . ] || return 0
+	[ -n "$KDIR" ] || [ "$version" = "$BASE_VERSION" ] || version+=", not the pinned $BASE_VERSION"
+	note "base: Linux $version${KDIR:+, of KDIR}"
+}
+
 # patches/ has a folder for each series, in the order in which they can go: NN-name, with its patches and 0000-cover-letter.txt.
 series_names() { (cd "$TOP/patches" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -type d -name '[0-9][0-9]-*' -printf '%f\n' | sort); }
 # All patches, or those of one series: patches [SERIES]

@@ -59,6 +59,7 @@ for step in "${chosen[@]}"; do
 	start "$step"
 done
 while [ "${#name_of[@]}" -gt 0 ]; do finish; done
+base_line "$TREE"
 [ "$failed" = 0 ] || grep -h '^not ok ' "$dir"/*.log
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

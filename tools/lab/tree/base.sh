@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Puts the base kernel into build/linux, a git tree with one commit on the branch `base`. Does nothing where it is there.
+# When Debian has replaced the pinned package and kernel.org can't be reached, the newest of the same X.Y that the suite has serves, if all
+# patches apply to it; apt checks its signature.
 # KDIR=: from the developer's tree instead, whose HEAD (or files, without git) becomes that commit.
 set -u
 . "$(dirname "$0")/../lib.sh"
+. "$LAB/tree/am.sh"
 
 lock_build
 
@@ -12,7 +15,7 @@ export GIT_AUTHOR_NAME='Kernel lab' GIT_AUTHOR_EMAIL=lab@localhost GIT_AUTHOR_DA
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
 from_apt() { # to $TMP/linux.tar.xz; says why it can't on stdout
-	local deb="$BUILD/dl/$BASE_PACKAGE.deb" apt=$BUILD/apt member
+	local deb="$BUILD/dl/$BASE_PACKAGE.deb" apt=$BUILD/apt
 	if ! sum_ok "$deb" "$BASE_SHA256"; then
 		[ ! -f "$deb" ] || note "$deb is damaged, fetching it again" >&2
 		private_apt "$apt" "$BASE_SUITE" || { echo "no apt with a Debian mirror"; return 1; }
@@ -24,8 +27,24 @@ from_apt() { # to $TMP/linux.tar.xz; says why it can't on stdout
 		sum_ok "$TMP/deb" "$BASE_SHA256" || { echo "the checksum of $BASE_PACKAGE is not the one in tools/lab/tree/base.conf"; return 1; }
 		mv "$TMP/deb" "$deb"
 	fi
-	member=./usr/src/$BASE_PACKAGE.tar.xz
-	dpkg-deb --fsys-tarfile "$deb" | tar -xf - -C "$TMP" -O "$member" > "$TMP/linux.tar.xz" || { echo "$deb can't be unpacked"; return 1; }
+	tarball_of "$deb"
+}
+
+tarball_of() { # DEB
+	dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$TMP" -O "./usr/src/$BASE_PACKAGE.tar.xz" > "$TMP/linux.tar.xz" || { echo "$1 can't be unpacked"; return 1; }
+}
+
+# The newest that there is instead, if the pinned one is gone: its version goes to $TMP/instead
+from_suite() {
+	local have newest
+	private_apt "$BUILD/apt" "$BASE_SUITE" || { echo "no apt with a Debian mirror"; return 1; }
+	have=$(apt-cache "${APT[@]}" madison "$BASE_PACKAGE" 2>/dev/null | awk -F ' *[|] *' '{ print $2 }')
+	! grep -qxF "$BASE_PACKAGE_VERSION" <<< "$have" || { echo "it has $BASE_PACKAGE_VERSION"; return 1; }
+	newest=$(grep "^${BASE_VERSION%.*}[.]" <<< "$have" | sort -V | tail -n 1)
+	[ "$newest" ] || { echo "it has no other ${BASE_VERSION%.*}"; return 1; }
+	note "fetching $BASE_PACKAGE $newest (160 MiB)" >&2
+	(cd "$TMP" && rm -f ./*.deb && apt-get "${APT[@]}" download "$BASE_PACKAGE=$newest") > "$TMP/log" 2>&1 || { echo "apt-get download: $(last)"; return 1; }
+	tarball_of "$TMP/$BASE_PACKAGE"_*.deb && rm -f "$TMP"/*.deb && echo "$newest" > "$TMP/instead"
 }
 
 from_kernel_org() {
@@ -54,14 +73,20 @@ commit_tree() { # in $TMP/linux
 	(cd "$TMP/linux" && git init -q . && git -c core.bigFileThreshold=1 add -A -f . &&
 		git commit -q -m "Linux $(tree_version < Makefile)" && git branch base) > "$TMP/log" 2>&1 ||
 		die "git can't store the base: $(last)"
+	if [ -f "$TMP/instead" ]; then
+		why=$(am_series "$TMP/linux" base "$TMP/am" 2>&1) ||
+			die "Debian's $BASE_SUITE has no $BASE_PACKAGE $BASE_PACKAGE_VERSION any more, and $(cat "$TMP/instead") won't do: ${why#*: }"
+		note "the base is $(cat "$TMP/instead"), to which all patches apply: Debian's $BASE_SUITE has no $BASE_PACKAGE $BASE_PACKAGE_VERSION any more"
+		git -C "$TMP/linux" config lab.instead "$BASE_VERSION"
+	fi
 	mv "$TMP/linux" "$TREE" || die "$TREE can't be made"
 }
 
 pinned() {
-	local got why_apt why_org
+	local got why_apt why_org why_suite why
 	if git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1; then
 		got=$(git -C "$TREE" show base:Makefile | tree_version)
-		[ "$got" = "$BASE_VERSION" ] ||
+		[ "$got" = "$BASE_VERSION" ] || [ "$(git -C "$TREE" config lab.instead)" = "$BASE_VERSION" ] ||
 			die "$TREE is based on Linux $got, not $BASE_VERSION; move it away (save your commits) and run make again"
 		return
 	fi
@@ -83,13 +108,15 @@ pinned() {
 		got=$TMP/linux.tar.xz
 	elif note "not from Debian: $why_apt" && why_org=$(from_kernel_org); then
 		got=$TMP/linux.tar.xz
+	elif why_suite=$(from_suite); then
+		got=$TMP/linux.tar.xz
 	else
-		die "can't get the base kernel (Debian: $why_apt; kernel.org: $why_org); mend the network, or name a file with BASE_TARBALL="
+		die "can't get the base kernel (Debian: $why_apt; kernel.org: $why_org; instead: $why_suite); mend the network, or name a file with BASE_TARBALL="
 	fi
 	unpack "$got"
 	[ "$got" = "$BASE_TARBALL" ] || rm -f "$got"
 	got=$(tree_version < "$TMP/linux/Makefile" 2>/dev/null)
-	[ "$got" = "$BASE_VERSION" ] || die "the tarball holds Linux $got, not $BASE_VERSION; name linux-$BASE_VERSION.tar.xz with BASE_TARBALL="
+	[ -f "$TMP/instead" ] || [ "$got" = "$BASE_VERSION" ] || die "the tarball holds Linux $got, not $BASE_VERSION; name linux-$BASE_VERSION.tar.xz with BASE_TARBALL="
 	commit_tree
 }
 

@@ -32,6 +32,7 @@ done < <(series_names)
 needs_wrong >> "$TMP/bad"
 
 if git -C "$TREE" rev-parse -q --verify base > /dev/null 2>&1; then
+	base_line "$TREE"
 	series_order "$TREE" >> "$TMP/bad"
 	format_series "$TREE" "$TMP/series" || bad "$TREE: git format-patch failed"
 	tree_series "$TREE" > "$TMP/mine"
