@@ -68,7 +68,7 @@ static const struct {
 	[UNSEEN]   = { "unseen", "nothing that is printed: shared with a host, or soon whole" },
 };
 
-/* The reasons of kernel_leaf_refuse. */
+/* The results of kernel_leaf_collapse that are none. */
 static const struct {
 	const char *name;
 	const char *words;
@@ -560,13 +560,13 @@ static void trace_read(struct map *m)
 			pending = true;
 			continue;
 		}
-		at = strstr(line, "kernel_leaf_refuse: addr=");
-		end = at ? strstr(at, "why=") : NULL;
+		at = strstr(line, "kernel_leaf_collapse: addr=");
+		end = at ? strstr(at, "result=") : NULL;
 		if (!end)
 			continue;
 		end[strcspn(end, SPACE)] = 0;
 		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), strstr(at, "leaf=pud"),
-			    end + 4);
+			    end + 7);
 	}
 	if (pending)
 		splitter_add(comm, "?");

@@ -145,8 +145,6 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 		pt->pt_index = table_key(addr, level);
 		first = table_settle(pt);
 	}
-	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1,
-				false);
 	/* The first sets the timer, and so does the worker at its end. */
 	if (first)
 		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
@@ -232,7 +230,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		    (!in_range && leaf_range_check(addr, span)))
 			continue;
 		set_group_cont(group, level);
-		trace_kernel_leaf_collapse(addr, level, true);
+		trace_kernel_leaf_collapse(addr, level, true, KERNEL_LEAF_OK);
 		if (!last)
 			first = addr;
 		last = addr + span;
@@ -282,7 +280,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
-	trace_kernel_leaf_collapse(addr, slot->level, false);
+	trace_kernel_leaf_collapse(addr, slot->level, false, KERNEL_LEAF_OK);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
@@ -310,8 +308,6 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 		pt->pt_index = table_key(addr, slot->level);
 		list_add_tail(&pt->pt_list, &queue_due);
 	}
-	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(slot->level)),
-				slot->level + 1, false);
 }
 
 /* The range is what a table maps, or the part of a region or a vmalloc area. */
@@ -391,7 +387,7 @@ static int collapse_table(unsigned long start, unsigned long end,
 		kernel_leaf_resize_unlock();
 	}
 	if (why && table_may_be_leaf(level))
-		trace_kernel_leaf_refuse(start, level + 1, why);
+		trace_kernel_leaf_collapse(start, level + 1, false, why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
 
