@@ -88,7 +88,8 @@ list() {
 # make -s soak | parallel --sshlogin HOST1,HOST2 --wd /this/repository    on others; or line by line by whatever you have.
 #
 # What a plain make check leaves out, one at a time here:
-#	make check STEPS=bisect BISECT_COMMITS=all	every commit, not the ends of the series
+#	make check STEPS=bisect				the ends of the series; with BISECT_COMMITS=all every commit
+#	make check STEPS='kunit audit' AUDIT='ours-*' KUNIT_FLAVOURS='kunit-16k kunit-36 kunit-39'	16K pages, and two and three levels
 #	make check STEPS=mutants MUTANTS=all		every mutant, not one of each kind
 #	make check STEPS=matrix MATRIX_CORNERS=ours	16K and 64K pages
 #	make check STEPS='matrix audit execmem dimm' TREES='base ours'	the unmodified base beside ours
