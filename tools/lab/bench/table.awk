@@ -100,7 +100,7 @@ function goals(    r, m, i, j, k, low, high, d) {
 	}
 	if (gibs > 1) {
 		slopes()
-		goal("instructions for one table more, " gib[1] " to " gib[gibs] " GiB: a line", "<= 1.1", sprintf("%.0f to %.0f", least, most), most <= 1.1 * least)
+		goal("instructions for one table more, " gib[1] " to " gib[gibs] " GiB: a line", "<= 1.3", sprintf("%.0f to %.0f", least, most), most <= 1.3 * least)
 	}
 	print "(idle: make check STEPS=idle counts the wake-ups of a healed machine)"
 }
