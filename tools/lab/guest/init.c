@@ -281,6 +281,8 @@ static const struct step {
 	{ "dump", step_dump, 1 },
 	{ "map", step_map, 1 },
 	{ "bench", bench_check, 1 },
+	{ "size", size_check, 1 },
+	{ "healall", healall_check, 1 },
 	{ "shell", step_shell, 1 },
 };
 

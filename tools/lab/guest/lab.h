@@ -292,6 +292,10 @@ void mark_phase(const char *name);
 void mark_map(const char *name);
 void bench_check(const char *name);
 
+/* size.c */
+void size_check(const char *name);
+void healall_check(const char *name);
+
 /* execmem.c, loads.c, fault.c: text from load to removal. */
 void sample_check(const char *name);
 void execmem_check(const char *name);

@@ -117,6 +117,14 @@ starts "el2.realm earlycon=pl011,mmio32,0x10009000000" "el2.nobbml3 ivshmem" -R
 starts "el2.realm iommu_platform=on ivshmem-plain memory-backend=ram size=3000M size=4096M" "" -R -b "$tmp/disk" -M 3000
 starts "el2.inject el2.bbm=1:3" "" -e -x "el2.inject el2.bbm=1:3"
 starts "-icount -smp 2 nokaslr el2.nobbml3=1" "" -m mixed -c 2 -i
+# More memory than this machine may have: of QEMU's own where there is enough for what the guest touches, else a file without a name.
+echo 'MemAvailable:   16777216 kB' > "$tmp/meminfo"
+starts "-m 2048 " memory-backend
+MEMINFO=$tmp/meminfo TMPDIR=$tmp starts "memory-backend-ram,id=ram,size=262144M,reserve=off,prealloc=off memory-backend=ram -m 262144 -smp 64" memory-backend-file -M 262144 -c 64
+echo 'MemAvailable:    1048576 kB' > "$tmp/meminfo"
+MEMINFO=$tmp/meminfo TMPDIR=$tmp starts "memory-backend-file,id=ram,mem-path=/proc/self/fd/ ,share=on,size=20000M,reserve=off,prealloc=off" memory-backend-ram -M 20000
+[ -z "$(find "$tmp" -name 'lab-memory.*')" ] || { echo "run.sh -M 20000: its file is left behind"; failed=1; }
+MEMINFO=$tmp/meminfo TMPDIR=/proc expect 2 "-M 1048576: the guest may touch 19456 MiB; free are 1024 of memory, 0 in /proc" -M 1048576 "$tmp/Image" "$tmp/initrd"
 # An Image of 100 MiB does not fit below the initrd.
 { head -c 16 /dev/zero; printf '\0\0\100\006\0\0\0\0'; head -c 32 /dev/zero; printf 'ARMd'; } > "$tmp/Image"
 starts "addr=0x48400000 el2.image=0x48400000" "" -e
@@ -137,6 +145,7 @@ expect 2 "so -c 2 or more" -m mixed -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "so -c 2 or more" -m late -c 1 "$tmp/Image" "$tmp/initrd"
 expect 2 "there is no model to take it" -x el2.inject "$tmp/Image" "$tmp/initrd"
 expect 2 "begins with el2." -e -x "el2.inject quiet" "$tmp/Image" "$tmp/initrd"
+expect 2 "the model has 8 CPUs at the most" -e -c 9 "$tmp/Image" "$tmp/initrd"
 expect 2 "16384 MiB at most" -R -M 16385 "$tmp/Image" "$tmp/initrd"
 expect 2 "-b $tmp/none: no such file" -b "$tmp/none" "$tmp/Image" "$tmp/initrd"
 expect 2 "-b $tmp: no such file" -R -b "$tmp" "$tmp/Image" "$tmp/initrd"
@@ -149,7 +158,7 @@ expect 2 "-w: not with -b or -R" -R -w 64 "$tmp/Image" "$tmp/initrd"
 TMPDIR=$tmp/none expect 2 "set TMPDIR" -o "$tmp/out" -w 64 "$tmp/Image" "$tmp/initrd"
 MODEL=$tmp/none expect 2 "make model builds one" -e "$tmp/Image" "$tmp/initrd"
 MODEL='' O=/dev/null/x expect 2 "choose another folder with O=" -e "$tmp/Image" "$tmp/initrd"
-expect 2 "number from 1 to 8" -c 9 "$tmp/Image" "$tmp/initrd"
+expect 2 "number from 1 to 64" -c 65 "$tmp/Image" "$tmp/initrd"
 expect 2 "number from 128" -M many "$tmp/Image" "$tmp/initrd"
 expect 2 "unknown option" -z "$tmp/Image" "$tmp/initrd"
 expect 2 "an IMAGE and an INITRD" "$tmp/Image"
