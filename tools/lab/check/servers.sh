@@ -25,6 +25,31 @@ done
 add bbml3-kpti-on bench '-m bbml3 -c 2 -M 1024' kpti=on "$dumped" '-m 1 -s 2' '~detected: Kernel page table isolation'
 add bbml3-kpti-off bench '-m bbml3 -c 2 -M 1024' kpti=off "$dumped" '-m 1 -s 2' '~isolation forced OFF'
 
+# The kernel stays at EL2 where it has VHE, and leaves it where it is told not to use that; a hypervisor it is in the step servers.
+add el2 bench '-m bbml3 -V -c 2 -M 1024' '' "$dumped" '-m 1 -s 2' '~All CPU.s. started at EL2~detected: Virtualization Host Extensions'
+add el2-left bench '-m bbml3 -V -c 2 -M 1024' kvm-arm.mode=nvhe "$dumped" '-m 1 -s 2' '~All CPU.s. started at EL2~ID_AA64MMFR1_EL1.11:8.: forced to 0'
+
+# A server's own kernel (flavour small). What is printed by the hypervisor says which it is.
+mixed="lab=dump,secretmem,mixed $short lab.churn_s=5"
+guests="lab=dump,kvm,mixed $short lab.churn_s=5"
+add efi small '-m bbml3 -E -c 2 -M 2048' '' "$mixed" '-m 1' '~efi: EFI v~ACPI: RSDP'
+add efi-nobbml3 small '-m nobbml3 -E -c 2 -M 1024' '' "$mixed" '-m 2' '~efi: EFI v~ACPI: RSDP'
+add el2-vhe small '-m bbml3 -V -c 2 -M 2048' '' "$guests" '-m 1' '~kvm .1.: VHE mode initialized~# lab: churn .* kvm=[1-9]'
+add el2-nvhe small '-m bbml3 -V -c 2 -M 2048' kvm-arm.mode=nvhe "$guests" '-m 1' '~kvm .1.: Hyp nVHE mode initialized~# lab: churn .* kvm=[1-9]'
+add el2-protected small '-m bbml3 -V -c 2 -M 2048' kvm-arm.mode=protected "$guests" '-m 1' '~kvm .1.: Protected h?n?VHE mode initialized~# lab: churn .* kvm=[1-9]'
+add el2-efi-nobbml3 small '-m nobbml3 -V -E -c 2 -M 1024' '' "$guests" '-m 2' '~efi: EFI v~kvm .1.: VHE mode initialized'
+add numa small '-m bbml3 -n 2 -E -c 4 -M 4096' '' "$mixed" '-m 1' '~Initmem setup node 1 '
+add cpus-64 small '-m bbml3 -c 64 -M 4096' '' "lab=machine,secretmem,mixed lab.cpus=64 $short lab.last_s=300" none '~Total of 64 processors activated'
+add virtio-mem small '-m bbml3 -v 1024 -c 2 -M 2048' memhp_default_state=online_movable 'lab=virtiomem lab.hot_mib=1024 lab.rounds=2' none '~virtio_mem'
+add dimms small '-m bbml3 -d 2 -c 2 -M 1024' memhp_default_state=online_movable 'lab=dimm lab.hot_mib=1024 lab.host=1 lab.hot_at=69632 lab.rounds=2' none '~ACPI: RSDP'
+add kfence-late small '-m bbml3 -c 2 -M 2048' '' "lab=dump,kfence,secretmem,mixed $short lab.churn_s=5" '-m 1' '~# lab: kfence allocations=[1-9]'
+add debug-pagealloc small '-m bbml3 -c 2 -M 1024' debug_pagealloc=on "lab=secretmem,mixed $short lab.churn_s=5" none '~Kernel command line: .*debug_pagealloc=on'
+# One kernel after another. The second is told by lab.next= what to do.
+add kexec small '-m bbml3 -c 2 -M 2048' '' "lab=next lab.next=dump+secretmem+mixed $short lab.churn_s=3" '-m 1' '~# lab: kexec$'
+add kdump small '-m bbml3 -c 2 -M 1024' 'crashkernel=384M sysctl.kernel.sysrq=1' "lab=crash lab.next=vmcore $short lab.churn_s=3 lab.snapshots=0" none '~# lab: crash on purpose~# lab: vmcore '
+# Its locks sleep, and lockdep looks at each.
+add rt rt '-m bbml3 -c 4 -M 2048' '' "$mixed lab.last_s=300" '-m 1' '~PREEMPT_RT~Lock dependency validator'
+
 row_names() { printf '%s\n' "${SERVERS_ROWS[@]%%|*}"; }
 find_row() { # NAME: sets flavour, machine, words, does, judge and facts
 	local r name
@@ -46,15 +71,15 @@ find_facts() {
 
 # server NAME TREE: one boot, one result, and what the page says of it.
 server() {
-	local flavour machine words does judge facts name=server-$1 dir said out args expect=heal why=''
+	local flavour machine words does judge facts name=server-$1 dir said out expect=heal why=''
 	took > /dev/null # ok and nok count from here
 	find_row "$1"
 	[ "$2" = ours ] || name+=-base expect=noheal
 	[ "$2" = ours ] || [[ $judge != '-m 1'* ]] || judge='-m 1 -d 1'
-	dir=$servers/run/$1-$2 args=${machine//@DISK@/$servers/disk-$2-$flavour.img}
+	dir=$servers/run/$1-$2
 	# shellcheck disable=SC2086 # words
-	out=$("$LAB/run/run.sh" -q $args -t 400 -o "$dir" -a "$words $does lab.heal_ms=15000 lab.expect=$expect" \
-		"${image_of[$2-$flavour]}" "${initrd_of[$2-$flavour]}" 2>&1) || why=$(tail -n 1 <<< "$out")
+	out=$("$LAB/run/run.sh" -q $machine -t 400 -o "$dir" -a "$words $does lab.heal_ms=15000 lab.expect=$expect" \
+		"${image_of[$2-$flavour]}" "${initrd_of[$2-$flavour$(next_of "$does")]}" 2>&1) || why=$(tail -n 1 <<< "$out")
 	[ "$why" ] || why=$(find_facts "$dir/lines" "$facts")
 	# shellcheck disable=SC2086 # words
 	[ "$why" ] || [ "$judge" = none ] || said=$("$BUILD/tools/ptcheck" $judge "$dir/console.log") || why=$(head -n 1 <<< "$said")
@@ -122,11 +147,15 @@ servers() {
 		find_row "$name"
 		for tree in $trees; do
 			queue+=("$name $tree")
-			[ -z "${image_of[$tree-$flavour]-}" ] || continue
 			k=linux-$flavour
 			[ "$tree" = ours ] || k=base-$flavour
-			kernel_there "$k"
-			image_of[$tree-$flavour]=$image initrd_of[$tree-$flavour]=$initrd
+			if [ -z "${image_of[$tree-$flavour]-}" ]; then
+				kernel_there "$k"
+				image_of[$tree-$flavour]=$image initrd_of[$tree-$flavour]=$initrd
+			fi
+			[ "$(next_of "$does")" ] && [ -z "${initrd_of[$tree-$flavour-next]-}" ] || continue
+			next_initrd "$k" "${image_of[$tree-$flavour]}"
+			initrd_of[$tree-$flavour-next]=$initrd
 		done
 	done
 	for name in "${queue[@]}"; do
@@ -144,6 +173,18 @@ servers() {
 		grep -q "^| $name | ours |" "$page" || { nok "servers-page" "$page has no row $name; add it with SERVERS_PAGE=1"; return; }
 	done
 	ok servers-page
+}
+
+# -next if one kernel comes after another: its initrd then holds the other one, with makedumpfile and the lab's modules.
+next_of() { [[ $1 != *lab.next=* ]] || echo -next; } # WORDS
+next_initrd() { # TREE-FLAVOUR IMAGE
+	local obj=$BUILD/obj/$1 out=$BUILD/guest/$1 extra
+	[ -z "${SERVERS_OBJ-}" ] || obj=$SERVERS_OBJ/$1
+	extra=$("$LAB/check/dumper.sh") || exit
+	lab_make -C "$LAB/guest" KOBJ="$obj" OUT="$out-dumper" EXTRA="$extra" &&
+		lab_make -C "$LAB/guest" OUT="$out-next" EXTRA="next/Image=$2 next/initrd.cpio.gz=$out-dumper/initrd.cpio.gz" ||
+		die "the guest of $1 that holds another kernel does not build"
+	initrd=$out-next/initrd.cpio.gz
 }
 
 # As guest of boot.sh, or what SERVERS_OBJ= has.
