@@ -299,6 +299,7 @@ void first_check(const char *name);
 
 /* dimm.c */
 void dimm_check(const char *name);
+bool dimm_shatter(uint64_t at, uint64_t size);
 
 /* bench.c */
 void mark_phase(const char *name);

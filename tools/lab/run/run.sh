@@ -110,7 +110,6 @@ fi
 if [ "$cpu_model$el2$firmware$nodes$virtio_mem" ]; then
 	[ -z "$model" ] && [ "$machine" != x86 ] || die "-C, -V, -E, -n and -v: with -m bbml3 or nobbml3 alone, and without -R, -e and -A"
 	[ -z "$cpu_model" ] || [ "$machine" = nobbml3 ] || die "-C $cpu_model: its CPUs have no BBML3, so -m nobbml3 is needed"
-	[ -z "$cpu_model" ] || grep -qwF -- "$cpu_model" <<< "$("$qemu" -M virt -cpu help 2>/dev/null)" || die "-C $cpu_model: $qemu has no such CPU; -cpu help lists them"
 	[ -z "$nodes" ] || number '-n ' "$nodes" 2 4
 	[ -z "$nodes" ] || [ $((mib % nodes)) = 0 ] && [ "$cpus" -ge "${nodes:-1}" ] || die "-n $nodes: a CPU for each is needed, and memory that can be divided by it"
 	[ -z "$virtio_mem" ] || number '-v ' "$virtio_mem" 2 16384
