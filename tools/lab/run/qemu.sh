@@ -78,7 +78,8 @@ else # x86
 	lacks='' cpu+=,pse=on,pdpe1gb=on
 fi
 
-board=virt,gic-version=3,its=on${mte:+,mte=on}
+cpu=${cpu_model:-$cpu}
+board=virt,gic-version=3,its=on${mte:+,mte=on}${el2:+,virtualization=on}
 console="ttyAMA0 earlycon" sockets=''
 # The MP table of a PC names one CPU in each package.
 [ "$machine" != x86 ] || { board=q35 console="ttyS0 earlycon=uart8250,io,0x3f8" sockets=,sockets=$cpus; }
@@ -115,8 +116,16 @@ fi
 memory=$mib
 if [ "$dimms" ]; then # addresses enough for DIMMs at 68 GiB, whose struct pages need tables of their own
 	memory+=M,slots=$dimms,maxmem=96G
-	args+=(-bios "$efi")
 	for ((i = 0; i < dimms; i++)); do args+=(-object "memory-backend-ram,id=ram$i,size=1G"); done
+fi
+[ -z "$firmware" ] || args+=(-bios "$efi")
+for ((i = 0; i < ${nodes:-0}; i++)); do
+	args+=(-object "memory-backend-ram,id=node$i,size=$((mib / nodes))M"
+		-numa "node,nodeid=$i,memdev=node$i,cpus=$((cpus * i / nodes))-$((cpus * (i + 1) / nodes - 1))")
+done
+if [ "$virtio_mem" ]; then
+	memory+=M,maxmem=$((mib + virtio_mem))M
+	args+=(-object "memory-backend-ram,id=more,size=${virtio_mem}M" -device "virtio-mem-pci,id=virtiomem,memdev=more,requested-size=0")
 fi
 append="console=$console panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then

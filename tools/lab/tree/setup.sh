@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time. The other architectures
-# of the step x86 are for make check alone: NEEDS=check. So is the firmware for DIMMs, where DIMM=efi asks for them. Mail is for
+# of the step x86 are for make check alone: NEEDS=check. So is the firmware, for DIMM=efi and the step servers. Mail is for
 # make send, NEEDS=send, and for the step of that name.
 set -u
 . "$(dirname "$0")/../lib.sh"
@@ -24,8 +24,8 @@ is_qemu() { [[ $1 = qemu-system-* ]]; }
 # The step x86 is to be run.
 with_x86() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" x86 "* ]]; }
 
-# Firmware, for DIMMs.
-with_efi() { [ "${NEEDS-}" = check ] && [ "${DIMM-}" = efi ]; }
+# Firmware, for DIMMs and servers.
+with_efi() { [ "${NEEDS-}" = check ] && [[ "${DIMM-}" = efi || " ${STEPS-} " = *" servers "* ]]; }
 
 # Mail: written by git, and read by b4.
 with_send() { [ "${NEEDS-}" = send ] || with_b4; }

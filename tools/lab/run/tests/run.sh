@@ -76,6 +76,17 @@ boots 0 "verdict: pass (2 results"
 console "${good[@]}" "reboot: Power down" "el2: FAULT cpu 0 pc 0x0"
 boots 1 "verdict: fail (el2: FAULT"
 
+# A crash on purpose ends where the next kernel begins, and excuses nothing before and after.
+crash=("# lab: crash on purpose" "Kernel panic - not syncing: sysrq triggered crash" "Call trace:" "Booting Linux on physical CPU 0x0000000000 [0x410fd8e0]")
+console "${crash[@]}" "${good[@]}"
+boots 0 "verdict: pass (2 results"
+console "WARNING: at mm/a.c" "${crash[@]}" "${good[@]}"
+boots 1 "verdict: fail (WARNING: at mm/a.c"
+console "${crash[@]}" "${good[@]}" "Call trace:"
+boots 1 "verdict: fail (Call trace:"
+console "${good[@]:0:3}" "${crash[@]:0:3}"
+boots 1 "verdict: fail (1 of 2 results"
+
 console "${good[@]:0:3}" "not ok 2 secretmem" "# lab: done"
 boots 1 "verdict: fail (not ok 2 secretmem"
 console "${good[@]:0:3}" "# lab: done"
@@ -108,6 +119,12 @@ starts "-icount -smp 1 nokaslr" "$none" -i
 starts "virtio-blk-pci file=$tmp/disk" "el2. ivshmem iommu_platform" -b "$tmp/disk"
 starts "virtio-blk-pci format=raw,file=/proc/self/fd/" "el2. ivshmem readonly" -w 64
 EFI=$tmp/disk starts "-bios -m 2048M,slots=2,maxmem=96G id=ram1,size=1G -monitor stdio" "el2. ram2" -d 2
+EFI=$tmp/disk starts "-bios $tmp/disk -kernel $tmp/Image" "maxmem= stdio" -E
+starts "-cpu cortex-a72 -smp 4" "$none midr=" -m nobbml3 -C cortex-a72
+starts "virtualization=on midr=0x410fd8e0" "el2." -V
+starts "node,nodeid=0,memdev=node0,cpus=0-1 node,nodeid=1,memdev=node1,cpus=2-3 size=1024M" "nodeid=2" -n 2
+starts "virtio-mem-pci,id=virtiomem maxmem=3072M -monitor stdio" "pc-dimm" -v 1024
+starts "-smp 64" "$none" -c 64
 starts "-kernel $tmp/model.bin file=$tmp/Image,addr=0x44000000 virtualization=on el2.image=0x44000000 -smp 4" "midr= el2.nobbml3 el2.realm ivshmem" -e
 starts "el2.nobbml3=0-3" "el2.realm maxcpus" -e -m nobbml3
 starts "el2.nobbml3=2 -smp 3" "el2.realm maxcpus" -m mixed -c 3
@@ -154,6 +171,12 @@ expect 2 "number from 1 to 4" -d 5 "$tmp/Image" "$tmp/initrd"
 EFI=$tmp/disk expect 2 "-d: with -m bbml3 or nobbml3 alone" -d 1 -A "$tmp/Image" "$tmp/initrd"
 EFI=$tmp/disk expect 2 "-d: -M 20000" -d 1 -M 20000 "$tmp/Image" "$tmp/initrd"
 EFI=$tmp/none expect 2 "install qemu-efi-aarch64" -d 1 "$tmp/Image" "$tmp/initrd"
+expect 2 "so -m nobbml3 is needed" -C cortex-a53 "$tmp/Image" "$tmp/initrd"
+expect 2 "and without -R, -e and -A" -V -A "$tmp/Image" "$tmp/initrd"
+expect 2 "a CPU for each is needed" -n 4 -c 2 "$tmp/Image" "$tmp/initrd"
+expect 2 "-v: without -d" -v 1024 -i "$tmp/Image" "$tmp/initrd"
+expect 2 "the model has 8 CPUs" -e -c 9 "$tmp/Image" "$tmp/initrd"
+EFI=$tmp/none expect 2 "install qemu-efi-aarch64" -E "$tmp/Image" "$tmp/initrd"
 expect 2 "-w: not with -b or -R" -R -w 64 "$tmp/Image" "$tmp/initrd"
 TMPDIR=$tmp/none expect 2 "set TMPDIR" -o "$tmp/out" -w 64 "$tmp/Image" "$tmp/initrd"
 MODEL=$tmp/none expect 2 "make model builds one" -e "$tmp/Image" "$tmp/initrd"
