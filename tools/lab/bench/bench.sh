@@ -114,13 +114,13 @@ cost() {
 	[ "$2" != bbml3 ] || sed -n "s/^phase=/flushes kernel=$1 at=/p" "$report"
 }
 
-# boot KERNEL MACHINE CPUS MIB: all instructions from reset to power-off. On a mixed machine the linear map is repainted in pages.
+# boot KERNEL MACHINE CPUS MIB: all instructions from reset to power-off, with one initrd for both, which has no modules. On a mixed machine the linear map is repainted in pages.
 boot() {
 	local said probe='' several=()
 	[ "$2" != mixed ] || probe=linear_map_split_to_ptes
 	[ "$3" = 1 ] || several=(-e)
 	said=$(COUNT_PROBES=$probe "$LAB/bench/count.sh" ${several[@]+"${several[@]}"} -c "$3" -m "$2" -M "$4" -t "$limit" -a 'quiet lab=none' "$(image_of "$1")" \
-		"$out/guest-$1/initrd.cpio.gz" 2>&1) || { fail "$1, boot: $said"; return; }
+		"$out/guest-plain/initrd.cpio.gz" 2>&1) || { fail "$1, boot: $said"; return; }
 	echo "boot kernel=$1 machine=$2 cpus=$3 mib=$4 insns=$(head -n 1 <<< "$said")"
 	[ ! "$probe" ] || sed -n "s/^$probe calls=/repaint kernel=$1 calls=/p" <<< "$said"
 }
@@ -166,6 +166,7 @@ collapse() {
 
 initrd base "$base"
 initrd ours "$ours"
+make -s -C "$LAB/guest" OUT="$out/guest-plain" > "$TMP/log" 2>&1 || die "the guest does not build: $(tail -n 1 "$TMP/log")"
 read -ra all_cores <<< "$cores"
 for core in "${all_cores[@]}"; do
 	for w in ${chosen[@]+"${chosen[@]}"}; do
