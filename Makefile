@@ -63,6 +63,9 @@ model: ## the EL2 model (mixed CPUs, Realms) and its test guest: tools/lab/model
 series: ## write the commits of build/linux to patches/ and copy the files that they add
 	@$L/tree/series.sh
 
+kit: tree ## a tarball to measure both kernels on a real machine: build/kit/leafmap-kit.tar.gz; tools/hw/README.md
+	@tools/hw/kit.sh
+
 send: export NEEDS = send
 send: setup ## write a series as mails and try them: SERIES=NN-name FROM='A Person <a@example.org>' [VERSION=2]; sends nothing
 	@$L/tree/send.sh
@@ -91,4 +94,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check deb try initrd bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help
+.PHONY: kit demo check deb try initrd bench soak soak-kernels kernel base-kernel shell tree model series send check-series setup clean help
