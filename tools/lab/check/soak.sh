@@ -99,6 +99,7 @@ list() {
 #	make check STEPS=size SIZE='used heal share'	256 GiB in use and healed; 64 CPUs, a kernel of their own: 15 minutes
 #	make check STEPS='models servers'		CPUs from Cortex-A53 to Neoverse N2, and the machines that servers are: three kernels more
 #	make check STEPS=debug				the churn under KASAN and lockdep: a kernel and ten minutes
+#	make check STEPS=deb				both kernels as Debian packages, and a Debian with systemd on them
 #	make check STEPS=send				make send of each series, with a mail sink and b4
 #	make check STEPS=alone				each series built, booted and tested on what it needs alone
 EOT
