@@ -51,6 +51,10 @@
 #include "collapse.h"
 #include "kernel_leaf.h"
 
+/* As the tracepoints print them. */
+static_assert(PGTABLE_LEVEL_PTE == 0 && PGTABLE_LEVEL_PUD == 2);
+static_assert(KERNEL_LEAF_BUSY == 1 && KERNEL_LEAF_TABLE_ATTRS == 8);
+
 /* Set once, when every CPU is known to have BBML3. */
 DEFINE_STATIC_KEY_FALSE(kernel_collapse_key);
 
@@ -300,8 +304,11 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 		return;
 	fold_groups(PTR_ALIGN_DOWN(slot->entry, sizeof(ptval_t) * CONT_PMDS),
 		    ALIGN_DOWN(addr, CONT_PMD_SIZE), CONT_PMD_SIZE, slot->level);
+	/* The top-level table is none, and part of the kernel image. */
+	if (!table_may_be_leaf(slot->level))
+		return;
 	pt = virt_to_ptdesc(slot->entry);
-	if (!table_may_be_leaf(slot->level) || !list_empty(&pt->pt_list))
+	if (!list_empty(&pt->pt_list))
 		return;
 	/* Needs no timer: whoever collapses also sees to what that completes. */
 	scoped_guard(spinlock, &queue_lock) {
@@ -386,7 +393,9 @@ static int collapse_table(unsigned long start, unsigned long end,
 		}
 		kernel_leaf_resize_unlock();
 	}
-	if (why && table_may_be_leaf(level))
+	/* A part of a table, in vmalloc space, has groups at the most. */
+	if (why && table_may_be_leaf(level) &&
+	    (why == KERNEL_LEAF_BUSY || end - start == table_span(level)))
 		trace_kernel_leaf_collapse(start, level + 1, false, why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }

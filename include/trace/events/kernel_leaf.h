@@ -40,7 +40,7 @@ TRACE_EVENT(kernel_leaf_split,
 		  show_kernel_leaf_level(__entry->level))
 );
 
-/* What addr is in became one leaf; or its table was looked at, and did not. */
+/* What addr is in became one leaf; or why its table did not. */
 TRACE_EVENT(kernel_leaf_collapse,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont,
 		 int result),
