@@ -9,6 +9,7 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 jobs=${CHECK_JOBS:-2}
 number CHECK_JOBS= "$jobs" 1
+[ $# = 0 ] || die "no arguments are known; STEPS='NAME ...' chooses steps"
 make_build
 export BUILD TREE TOP LAB J
 

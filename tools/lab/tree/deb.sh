@@ -13,6 +13,7 @@
 # The objects stay in build/obj/{base,linux}-FLAVOUR: built again, only what has changed is.
 set -u
 . "$(dirname "$0")/../lib.sh"
+[ $# = 0 ] || die "no arguments are known; FLAVOUR= and CONFIG= choose the config"
 
 flavour=${FLAVOUR:-debian} trees=${TREES:-base ours} config=${CONFIG-}
 one_of FLAVOUR= "$flavour" debian cloud small
