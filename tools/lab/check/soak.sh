@@ -96,6 +96,7 @@ list() {
 #	make check STEPS=x86 X86='boots riscv'		x86_64 booted, not only riscv64 compiled
 #	make check STEPS=dimm DIMM=efi			DIMMs unplugged by the host: a kernel with EFI and ACPI
 #	make check STEPS=debug				the churn under KASAN and lockdep: a kernel and ten minutes
+#	make check STEPS=deb				both kernels as Debian packages, and a Debian with systemd on them
 #	make check STEPS=send				make send of each series, with a mail sink and b4
 #	make check STEPS=alone				each series built, booted and tested on what it needs alone
 EOT
