@@ -86,24 +86,24 @@ need_space() { # MIB
 	[ "$free" -ge "$1" ] || die "$BUILD has $free MiB free, $1 are needed; make room, or choose another folder with O="
 }
 
-# apt with lists of its own in DIR, so that the machine's set-up stays as it is. What is only downloaded needs SUITE alone; what is
-# installed also needs the machine's own sources, which hold the rest of its dependencies: private_apt DIR SUITE [beside]
+# apt with lists of its own in DIR, so that the machine's set-up stays as it is. What is only downloaded needs its SUITEs alone; what is
+# installed also needs the machine's own sources, which hold the rest of its dependencies: private_apt DIR 'SUITE...' [beside]
 private_apt() {
-	local site line
+	local site line suite
 	command -v apt-get > /dev/null || return 1
 	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep '/debian/*$' | head -n 1)
 	[ -n "$site" ] || return 1
 	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
-	line="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $2 main"
+	line="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site"
 	APT=(-qq -o Dir::Etc::sourcelist="$1/sources.list" -o Dir::State::lists="$1/lists" -o Dir::Cache="$1/cache"
 		-o APT::Sandbox::User=root -o Acquire::Retries=2 -o Acquire::http::Timeout=30)
 	if [ "${3-}" != beside ]; then
 		APT+=(-o Dir::Etc::sourceparts=/dev/null -o APT::Update::Error-Mode=any)
-		echo "$line" > "$1/sources.list"
+		for suite in $2; do echo "$line $suite main"; done > "$1/sources.list"
 	else
 		cat /etc/apt/sources.list > "$1/sources.list" 2>/dev/null
 		# A suite that is there twice may be signed by two keyrings, which apt refuses.
-		apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' 2>/dev/null | grep -qx "$2" || echo "$line" >> "$1/sources.list"
+		apt-get indextargets --format '$(RELEASE)' 'Created-By: Packages' 2>/dev/null | grep -qx "$2" || echo "$line $2 main" >> "$1/sources.list"
 	fi
 }
 

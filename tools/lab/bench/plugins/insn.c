@@ -21,8 +21,6 @@
 
 #include "qemu-plugin-api.h"
 
-EXPORT int qemu_plugin_version = 4;
-
 #define PROBES	16
 
 static char out[4096];
@@ -52,18 +50,17 @@ struct block {
 
 static struct block *blocks;
 
-static void cpu_init(plugin_id id, unsigned int cpu)
+static void cpu_init(unsigned int cpu)
 {
 	struct g_array *regs = qemu_plugin_get_registers();
-	const struct reg_descriptor *d = (void *)regs->data;
 
-	(void)id;
 	(void)cpu;
 	if (!bytes)
 		bytes = g_byte_array_new();
 	for (unsigned int i = 0; i < regs->len; i++) {
-		if (!strcmp(d[i].name, "x30"))
-			link_register = d[i].handle;
+		const struct reg_descriptor *d = reg_at(regs, i);
+		if (!strcmp(d->name, "x30"))
+			link_register = d->handle;
 	}
 }
 
@@ -107,19 +104,18 @@ static void entered(unsigned int cpu, void *data)
 	if (cpu || p->back || !link_register)
 		return;
 	g_byte_array_set_size(bytes, 0);
-	if (qemu_plugin_read_register(link_register, bytes) != sizeof(back))
+	if (!read_register(link_register, bytes) || bytes->len != sizeof(back))
 		return;
 	memcpy(&back, bytes->data, sizeof(back));
 	p->back = back;
 	p->from = count_0 - last_block;
 }
 
-static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+static void translated(struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
 	struct block *b;
 
-	(void)id;
 	if (!nr_probes) {
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, CB_NO_REGS, (void *)n);
 		return;
@@ -143,9 +139,8 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 	}
 }
 
-static void free_blocks(plugin_id id)
+static void free_blocks(void)
 {
-	(void)id;
 	while (blocks) {
 		struct block *b = blocks;
 
@@ -154,13 +149,11 @@ static void free_blocks(plugin_id id)
 	}
 }
 
-static void at_exit(plugin_id id, void *data)
+static void at_exit(void)
 {
 	FILE *f = fopen(out, "w");
 	bool ok = f && fprintf(f, "%" PRIu64 "\n", count) > 0;
 
-	(void)id;
-	(void)data;
 	for (unsigned int i = 0; ok && i < nr_probes; i++)
 		ok = fprintf(f, "%s calls=%" PRIu64 " total=%" PRIu64 " max=%" PRIu64 "\n",
 			     probes[i].name, probes[i].calls, probes[i].total, probes[i].max) > 0;
@@ -198,9 +191,11 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info,
 			PROBES);
 		return 1;
 	}
-	qemu_plugin_register_vcpu_init_cb(id, cpu_init);
-	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-	qemu_plugin_register_flush_cb(id, free_blocks);
-	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
+	register_callbacks(id, (struct callbacks){
+		.cpu = cpu_init,
+		.block = translated,
+		.flush = free_blocks,
+		.end = at_exit,
+	});
 	return 0;
 }

@@ -31,9 +31,13 @@
 
 #include "qemu-plugin-api.h"
 
+<<<<<<< HEAD
 EXPORT int qemu_plugin_version = 4;
 
 #define CPUS	64
+=======
+#define CPUS	32
+>>>>>>> 6e226602fc3698fe40e75e7afb18b6271fbbc65a
 #define LINE	64
 #define SLOTS	65536
 #define PHASES	16
@@ -70,20 +74,19 @@ static struct {
 static char out[4096];
 static uint64_t irq;
 
-static void cpu_init(plugin_id id, unsigned int cpu)
+static void cpu_init(unsigned int cpu)
 {
 	struct g_array *regs = qemu_plugin_get_registers();
-	const struct reg_descriptor *d = (void *)regs->data;
 
-	(void)id;
 	if (cpu >= CPUS) {
 		fprintf(stderr, "share: %d CPUs at the most\n", CPUS);
 		exit(1);
 	}
 	cpus[cpu].bytes = g_byte_array_new();
 	for (unsigned int i = 0; i < regs->len; i++) {
-		if (!strcmp(d[i].name, "x0"))
-			cpus[cpu].x0 = d[i].handle;
+		const struct reg_descriptor *d = reg_at(regs, i);
+		if (!strcmp(d->name, "x0"))
+			cpus[cpu].x0 = d->handle;
 	}
 }
 
@@ -93,7 +96,7 @@ static bool read_name(unsigned int cpu, char *name, size_t len)
 	uint64_t at = 0;
 
 	g_byte_array_set_size(b, 0);
-	if (!cpus[cpu].x0 || qemu_plugin_read_register(cpus[cpu].x0, b) != sizeof(at))
+	if (!cpus[cpu].x0 || !read_register(cpus[cpu].x0, b) || b->len != sizeof(at))
 		return false;
 	memcpy(&at, b->data, sizeof(at));
 	g_byte_array_set_size(b, 0);
@@ -181,11 +184,10 @@ static void on_mem(unsigned int cpu, mem_info info, uint64_t va, void *data)
 	pthread_mutex_unlock(&lock);
 }
 
-static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+static void translated(struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
 
-	(void)id;
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		void (*cb)(unsigned int cpu, void *data) = NULL;
@@ -224,13 +226,11 @@ static int by_address(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static void at_exit(plugin_id id, void *data)
+static void at_exit(void)
 {
 	FILE *f = fopen(out, "w");
 	bool ok = f;
 
-	(void)id;
-	(void)data;
 	for (unsigned int i = 0; ok && i < nr_phases; i++) {
 		struct phase *p = &phases[i];
 		unsigned int written = 0, shared = 0;
@@ -271,8 +271,10 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info,
 		fprintf(stderr, "share: out=FILE,irq=0xADDRESS are expected\n");
 		return 1;
 	}
-	qemu_plugin_register_vcpu_init_cb(id, cpu_init);
-	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
+	register_callbacks(id, (struct callbacks){
+		.cpu = cpu_init,
+		.block = translated,
+		.end = at_exit,
+	});
 	return 0;
 }

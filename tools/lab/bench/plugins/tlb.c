@@ -46,8 +46,6 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)	(1ull << (n))
 
-EXPORT int qemu_plugin_version = 4;
-
 /*
  * What cores have. @sizes are the leaves that an entry can hold, as shifts: a
  * larger leaf is held in pieces. A row of entries with the contiguous bit counts
@@ -174,7 +172,7 @@ static uint64_t read_reg(struct qemu_plugin_register *reg)
 	uint64_t v = 0;
 
 	g_byte_array_set_size(bytes, 0);
-	if (reg && qemu_plugin_read_register(reg, bytes) > 0)
+	if (reg && read_register(reg, bytes))
 		memcpy(&v, bytes->data, bytes->len < 8 ? bytes->len : 8);
 	return v;
 }
@@ -184,26 +182,25 @@ static uint64_t read_x(unsigned int n)
 	return n < 31 ? read_reg(xreg[n]) : 0;
 }
 
-static void cpu_init(plugin_id id, unsigned int cpu)
+static void cpu_init(unsigned int cpu)
 {
 	struct g_array *regs = qemu_plugin_get_registers();
-	const struct reg_descriptor *d = (void *)regs->data;
 
-	(void)id;
 	(void)cpu;
 	bytes = g_byte_array_new();
 	for (unsigned int i = 0; i < regs->len; i++) {
+		const struct reg_descriptor *d = reg_at(regs, i);
 		unsigned int n;
 		char end;
 
-		if (sscanf(d[i].name, "x%u%c", &n, &end) == 1 && n < 31)
-			xreg[n] = d[i].handle;
-		else if (!strcmp(d[i].name, "TTBR0_EL1"))
-			reg_ttbr[0] = d[i].handle;
-		else if (!strcmp(d[i].name, "TTBR1_EL1"))
-			reg_ttbr[1] = d[i].handle;
-		else if (!strcmp(d[i].name, "TCR_EL1"))
-			reg_tcr = d[i].handle;
+		if (sscanf(d->name, "x%u%c", &n, &end) == 1 && n < 31)
+			xreg[n] = d->handle;
+		else if (!strcmp(d->name, "TTBR0_EL1"))
+			reg_ttbr[0] = d->handle;
+		else if (!strcmp(d->name, "TTBR1_EL1"))
+			reg_ttbr[1] = d->handle;
+		else if (!strcmp(d->name, "TCR_EL1"))
+			reg_tcr = d->handle;
 	}
 	if (!xreg[0] || !reg_ttbr[0] || !reg_ttbr[1] || !reg_tcr) {
 		fprintf(stderr, "tlb: this QEMU does not show the registers; QEMU 10.0 does\n");
@@ -616,9 +613,8 @@ static void on_block(unsigned int cpu, void *data)
 		touch(b->va[i], &(struct access) { .kind = FETCH, .host = b->host[i] });
 }
 
-static void free_blocks(plugin_id id)
+static void free_blocks(void)
 {
-	(void)id;
 	while (blocks) {
 		struct block *b = blocks;
 
@@ -892,11 +888,10 @@ static void look_at(struct qemu_plugin_insn *insn)
 	qemu_plugin_register_vcpu_mem_cb(insn, on_mem, CB_NO_REGS, MEM_RW, NULL);
 }
 
-static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+static void translated(struct qemu_plugin_tb *tb)
 {
 	struct block *b = calloc(1, sizeof(*b));
 
-	(void)id;
 	if (!b)
 		abort();
 	b->next = blocks;
@@ -965,10 +960,8 @@ static void print_geometry(const char *name, const struct geometry *g)
 		fprintf(out, "x%u", g->ways);
 }
 
-static void at_exit(plugin_id id, void *data)
+static void at_exit(void)
 {
-	(void)id;
-	(void)data;
 	fprintf(out, "core=%s", core.name);
 	print_geometry("l1i", &core.l1i);
 	print_geometry("l1d", &core.l1d);
@@ -1093,9 +1086,11 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info,
 	tlb_init(&l1d, &core.l1d);
 	tlb_init(&l2, &core.l2);
 	tlb_init(&walk_cache, &core.walk);
-	qemu_plugin_register_vcpu_init_cb(id, cpu_init);
-	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-	qemu_plugin_register_flush_cb(id, free_blocks);
-	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
+	register_callbacks(id, (struct callbacks){
+		.cpu = cpu_init,
+		.block = translated,
+		.flush = free_blocks,
+		.end = at_exit,
+	});
 	return 0;
 }

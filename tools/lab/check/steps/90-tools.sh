@@ -52,15 +52,15 @@ same no-space-nothing-fetched "$(find "$out" -name '*.xz' -o -name '*.deb')" ''
 
 # herd7.
 without; fake dpkg 'echo riscv64'
-fails herd-no-arch 'no herdtools7 is known for riscv64; add it to HERD_DEBS' run "$lab/check/formal/herd.sh"
+fails herd-no-arch 'no herd is known for riscv64; add it to tools/lab/tree/herd.debs' run "$lab/check/formal/herd.sh"
 without; fake dpkg 'echo amd64'
 fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *) echo "E: no such host" >&2; exit 100 ;; esac'
-fails herd-no-network "can't get herdtools7: apt-get update: .*no such host; mend the network" run "$lab/check/formal/herd.sh"
+fails herd-no-network "can't get herd: apt-get update: .*no such host; mend the network" run "$lab/check/formal/herd.sh"
 fake apt-get 'case $* in *indextargets*) echo "http://mirror.invalid/debian" ;; *download*) echo bad > herdtools7_1_amd64.deb ;; esac'
 fake apt-cache 'echo "herdtools7 | 9.99-1 | http://mirror.invalid/debian forky/main amd64 Packages"'
-fails herd-version-gone "Debian's forky has no herdtools7 $(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/tree/base.conf") any more; write" run "$lab/check/formal/herd.sh"
-fake apt-cache 'echo "herdtools7 | '"$(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/tree/base.conf")"' | http://mirror.invalid/debian forky/main amd64 Packages"'
-fails herd-corrupt-deb 'checksum of herdtools7 .* is not the one in tools/lab/tree/base.conf' run "$lab/check/formal/herd.sh"
+fails herd-version-gone "Debian's forky has no herdtools7 $(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/tree/herd.debs") any more; write" run "$lab/check/formal/herd.sh"
+fake apt-cache 'echo "herdtools7 | '"$(sed -n 's/^amd64 herdtools7 \([^ ]*\) .*/\1/p' "$lab/tree/herd.debs")"' | http://mirror.invalid/debian forky/main amd64 Packages"'
+fails herd-corrupt-deb 'checksum of herdtools7 .* is not the one in tools/lab/tree/herd.debs' run "$lab/check/formal/herd.sh"
 same herd-nothing-kept "$(find "$out" -name '*.deb' -o -name herd -type d)" ''
 fails herd-no-test 'usage: litmus.sh DIR' run "$lab/check/formal/litmus.sh"
 
