@@ -15,6 +15,7 @@ export BUILD TREE TOP LAB J
 
 dir=$BUILD/check
 mkdir -p "$dir" || die "$dir can't be made; make room"
+exec {lock}> "$dir/.lock" && flock -n "$lock" || die "another make check works in $BUILD; wait for it, or choose another folder with O="
 rm -f "$dir"/*.log
 passed=0 failed=0 chosen=()
 for step in ${STEPS-}; do
@@ -35,7 +36,7 @@ start() { # STEP
 	local name
 	name=$(basename "$1" .sh) name=${name#??-}
 	: > "$dir/$name.log" # for tail, which may be there first
-	timeout -k 10 "${STEP_LIMIT:-4200}" bash "$1" < /dev/null >> "$dir/$name.log" 2>&1 &
+	timeout -k 10 "${STEP_LIMIT:-4200}" bash "$1" < /dev/null >> "$dir/$name.log" 2>&1 {lock}>&- &
 	name_of[$!]=$name began[$!]=$SECONDS
 	[ "$jobs" -gt 1 ] || { echo "# $name"; tail -q -s 0.2 -n +1 -f --pid=$! "$dir/$name.log" | results; }
 }
