@@ -48,7 +48,7 @@ one_of '-m ' "$machine" bbml3 nobbml3
 [ -r "$image" ] || die "$image: no such Image; make deb builds one"
 [ -r "$root" ] || die "$root: no such disk image; tools/lab/run/mkroot.sh makes one"
 [ -z "$initrd" ] || [ -r "$initrd" ] || die "-i $initrd: no such file"
-[ "$work" ] && [ -z "$shell" ] || [ -z "$work" ] && [ "$shell" ] || die "-w or -s is expected, and not both"
+[[ ${work:+w}${shell:+s} = [ws] ]] || die "-w or -s is expected, and not both"
 [ -z "$work" ] || [ -r "$work/run" ] || die "-w $work: there is no file run in it"
 PATH=$PATH:/usr/sbin:/sbin
 command -v mke2fs > /dev/null && command -v debugfs > /dev/null || die "no mke2fs or debugfs; run make setup"
