@@ -8,6 +8,7 @@
 # Half an hour for the kernels, ten minutes for Debian and ten for the boots, on two cores; the first two are kept.
 #
 #	TREES=ours    one of the kernels alone (base ours)
+#	DEB_WORDS=    more words for their command lines: kernel_collapse=off must fail
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
