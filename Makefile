@@ -39,6 +39,10 @@ kernel: tree ## the kernel with the series, in build/obj/linux-lab
 base-kernel: tree ## the unmodified base, in build/obj/base-lab
 	@$(call kernel,base,lab)
 
+deb: export NEEDS = deb
+deb: tree ## Debian packages of both kernels for arm64 hardware, in build/deb/: FLAVOUR=small or cloud, CONFIG=/path; tools/lab/tree/deb.sh
+	@$L/tree/deb.sh
+
 try: ## any arm64 Image, as it is, through all machines under the auditor: IMAGE=/path [INITRD=/path] [TRY='options']; tools/lab/run/README.md
 	@$L/run/try.sh $(TRY) $(if $(IMAGE),"$(IMAGE)") $(if $(INITRD),"$(INITRD)")
 
@@ -59,6 +63,9 @@ model: ## the EL2 model (mixed CPUs, Realms) and its test guest: tools/lab/model
 series: ## write the commits of build/linux to patches/ and copy the files that they add
 	@$L/tree/series.sh
 
+kit: tree ## a tarball to measure both kernels on a real machine: build/kit/leafmap-kit.tar.gz; tools/hw/README.md
+	@tools/hw/kit.sh
+
 send: export NEEDS = send
 send: setup ## write a series as mails and try them: SERIES=NN-name FROM='A Person <a@example.org>' [VERSION=2]; sends nothing
 	@$L/tree/send.sh
@@ -73,7 +80,7 @@ setup: ## install what is missing (as root)
 	@$L/tree/setup.sh
 
 clean: ## remove objects and results; build/linux and the downloads stay
-	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench try)
+	rm -rf $(addprefix $(B)/,obj guest tools run check demo demo.txt bisect bench try deb debian)
 	@[ ! -d $(B)/linux/.git ] || git -C $(B)/linux worktree prune
 
 help: ## this list
@@ -90,4 +97,4 @@ help: ## this list
 
 # One kernel after the other: each uses all jobs.
 .NOTPARALLEL:
-.PHONY: demo check try initrd bench soak soak-kernels kernel base-kernel shell tree model series send drift check-series setup clean help
+.PHONY: kit demo check deb try initrd bench soak soak-kernels kernel base-kernel shell tree model series send drift check-series setup clean help

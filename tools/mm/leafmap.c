@@ -68,7 +68,7 @@ static const struct {
 	[UNSEEN]   = { "unseen", "nothing that is printed: shared with a host, or soon whole" },
 };
 
-/* The reasons of kernel_leaf_refuse. */
+/* The results of kernel_leaf_collapse that are none. */
 static const struct {
 	const char *name;
 	const char *words;
@@ -519,6 +519,15 @@ static int more_refusals(const void *a, const void *b)
 	return x->count < y->count ? 1 : -(x->count > y->count);
 }
 
+/* The tracepoints have vmalloc space, too. */
+static bool in_map(const struct map *m, const char *event)
+{
+	const char *at = strstr(event, "addr=");
+	unsigned long addr = at ? strtoul(at + strlen("addr="), NULL, 16) : 0;
+
+	return addr >= m->runs[0].start && addr < m->runs[m->nr_runs - 1].end;
+}
+
 /*
  *	    task-12    [003] d..1.   34.567890: kernel_leaf_split: addr=0xffff... leaf=pmd
  *	    task-12    [003] d..1.   34.567891: <stack trace>
@@ -551,7 +560,7 @@ static void trace_read(struct map *m)
 		at = strstr(line, "kernel_leaf_split:");
 		if (at) {
 			end = strstr(line, " [");
-			if (!end)
+			if (!end || !in_map(m, at))
 				continue;
 			while (end > line && *end != '-')
 				end--;
@@ -560,13 +569,13 @@ static void trace_read(struct map *m)
 			pending = true;
 			continue;
 		}
-		at = strstr(line, "kernel_leaf_refuse: addr=");
-		end = at ? strstr(at, "why=") : NULL;
-		if (!end)
+		at = strstr(line, "kernel_leaf_collapse: addr=");
+		end = at ? strstr(at, "result=") : NULL;
+		if (!end || !in_map(m, at))
 			continue;
 		end[strcspn(end, SPACE)] = 0;
 		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), strstr(at, "leaf=pud"),
-			    end + 4);
+			    end + 7);
 	}
 	if (pending)
 		splitter_add(comm, "?");

@@ -51,6 +51,10 @@
 #include "collapse.h"
 #include "kernel_leaf.h"
 
+/* As the tracepoints print them. */
+static_assert(PGTABLE_LEVEL_PTE == 0 && PGTABLE_LEVEL_PUD == 2);
+static_assert(KERNEL_LEAF_BUSY == 1 && KERNEL_LEAF_TABLE_ATTRS == 8);
+
 /* Set once, when every CPU is known to have BBML3. */
 DEFINE_STATIC_KEY_FALSE(kernel_collapse_key);
 
@@ -145,8 +149,6 @@ void kernel_collapse_queue(void *entry, unsigned long addr,
 		pt->pt_index = table_key(addr, level);
 		first = table_settle(pt);
 	}
-	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(level)), level + 1,
-				false);
 	/* The first sets the timer, and so does the worker at its end. */
 	if (first)
 		queue_delayed_work(collapse_wq, &collapse_work, COLLAPSE_DELAY);
@@ -232,7 +234,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		    (!in_range && leaf_range_check(addr, span)))
 			continue;
 		set_group_cont(group, level);
-		trace_kernel_leaf_collapse(addr, level, true);
+		trace_kernel_leaf_collapse(addr, level, true, KERNEL_LEAF_OK);
 		if (!last)
 			first = addr;
 		last = addr + span;
@@ -282,7 +284,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
-	trace_kernel_leaf_collapse(addr, slot->level, false);
+	trace_kernel_leaf_collapse(addr, slot->level, false, KERNEL_LEAF_OK);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
@@ -302,16 +304,17 @@ static void leaf_created(const struct leaf_slot *slot, unsigned long addr)
 		return;
 	fold_groups(PTR_ALIGN_DOWN(slot->entry, sizeof(ptval_t) * CONT_PMDS),
 		    ALIGN_DOWN(addr, CONT_PMD_SIZE), CONT_PMD_SIZE, slot->level);
+	/* The top-level table is none, and part of the kernel image. */
+	if (!table_may_be_leaf(slot->level))
+		return;
 	pt = virt_to_ptdesc(slot->entry);
-	if (!table_may_be_leaf(slot->level) || !list_empty(&pt->pt_list))
+	if (!list_empty(&pt->pt_list))
 		return;
 	/* Needs no timer: whoever collapses also sees to what that completes. */
 	scoped_guard(spinlock, &queue_lock) {
 		pt->pt_index = table_key(addr, slot->level);
 		list_add_tail(&pt->pt_list, &queue_due);
 	}
-	trace_kernel_leaf_queue(ALIGN_DOWN(addr, table_span(slot->level)),
-				slot->level + 1, false);
 }
 
 /* The range is what a table maps, or the part of a region or a vmalloc area. */
@@ -390,8 +393,10 @@ static int collapse_table(unsigned long start, unsigned long end,
 		}
 		kernel_leaf_resize_unlock();
 	}
-	if (why && table_may_be_leaf(level))
-		trace_kernel_leaf_refuse(start, level + 1, why);
+	/* A part of a table, in vmalloc space, has groups at the most. */
+	if (why && table_may_be_leaf(level) &&
+	    (why == KERNEL_LEAF_BUSY || end - start == table_span(level)))
+		trace_kernel_leaf_collapse(start, level + 1, false, why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
 

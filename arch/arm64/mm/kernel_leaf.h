@@ -141,7 +141,7 @@ int update_range_prot(unsigned long start, unsigned long size,
 		      pgprot_t set_mask, pgprot_t clear_mask);
 
 /*
- * Beside each trace_kernel_leaf_split() and _collapse(), for /proc/vmstat: of the
+ * Beside each tracepoint of a split or a new leaf, for /proc/vmstat: of the
  * linear map alone, and not before the counters are each CPU's own.
  */
 static inline void kernel_leaf_count(unsigned long addr, enum vm_event_item item,

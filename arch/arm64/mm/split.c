@@ -34,7 +34,7 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 		__set_pte_nosync(ptep + i, pte_mknoncont(__ptep_get(ptep + i)));
 	/* Pairs with group_is_cont(). */
 	smp_wmb();
-	/* With barriers, also where the entry is invalid. */
+	/* With the barriers for all of them, where they are valid. */
 	__set_pte(ptep, pte_mknoncont(__ptep_get(ptep)));
 }
 

@@ -15,13 +15,14 @@
 #define show_kernel_leaf_level(level)					\
 	__print_symbolic(level, { 0, "pte" }, { 1, "pmd" }, { 2, "pud" })
 
-#define show_kernel_leaf_refusal(why)					\
-	__print_symbolic(why,						\
-		{ 1, "busy" }, { 2, "range" }, { 3, "table" },		\
-		{ 4, "invalid" }, { 5, "align" }, { 6, "address" },	\
-		{ 7, "attrs" }, { 8, "table-attrs" })
+#define show_kernel_leaf_result(result)					\
+	__print_symbolic(result,					\
+		{ 0, "leaf" }, { 1, "busy" }, { 2, "range" },		\
+		{ 3, "table" }, { 4, "invalid" }, { 5, "align" },	\
+		{ 6, "address" }, { 7, "attrs" }, { 8, "table-attrs" })
 
-DECLARE_EVENT_CLASS(kernel_leaf,
+/* The leaf at addr was split into the next smaller ones. */
+TRACE_EVENT(kernel_leaf_split,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
 	TP_ARGS(addr, level, cont),
 	TP_STRUCT__entry(
@@ -39,38 +40,27 @@ DECLARE_EVENT_CLASS(kernel_leaf,
 		  show_kernel_leaf_level(__entry->level))
 );
 
-/* The leaf at addr was split into the next smaller ones. */
-DEFINE_EVENT(kernel_leaf, kernel_leaf_split,
-	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
-	TP_ARGS(addr, level, cont));
-
-/* What addr is in became one leaf. */
-DEFINE_EVENT(kernel_leaf, kernel_leaf_collapse,
-	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
-	TP_ARGS(addr, level, cont));
-
-/* The table at addr is queued; level is that of the leaf that it may become. */
-DEFINE_EVENT(kernel_leaf, kernel_leaf_queue,
-	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
-	TP_ARGS(addr, level, cont));
-
-/* The table at addr did not become one leaf of that level. */
-TRACE_EVENT(kernel_leaf_refuse,
-	TP_PROTO(unsigned long addr, enum pgtable_level level, int why),
-	TP_ARGS(addr, level, why),
+/* What addr is in became one leaf; or why its table did not. */
+TRACE_EVENT(kernel_leaf_collapse,
+	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont,
+		 int result),
+	TP_ARGS(addr, level, cont, result),
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)
 		__field(int, level)
-		__field(int, why)
+		__field(bool, cont)
+		__field(int, result)
 	),
 	TP_fast_assign(
 		__entry->addr = addr;
 		__entry->level = level;
-		__entry->why = why;
+		__entry->cont = cont;
+		__entry->result = result;
 	),
-	TP_printk("addr=%#lx leaf=%s why=%s", __entry->addr,
+	TP_printk("addr=%#lx leaf=%s%s result=%s", __entry->addr,
+		  __entry->cont ? "cont" : "",
 		  show_kernel_leaf_level(__entry->level),
-		  show_kernel_leaf_refusal(__entry->why))
+		  show_kernel_leaf_result(__entry->result))
 );
 
 #endif /* _TRACE_KERNEL_LEAF_H */

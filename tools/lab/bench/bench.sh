@@ -8,13 +8,15 @@
 #	BENCH_WORKLOADS	which (default: all there are; none with '')
 #	BENCH_CORES	whose TLBs: n1, v2, n3, ampereone (default n1; the table shows the first)
 #	BENCH_PACKAGES	a folder with Debian's programs for arm64, of packages.sh
+#	BENCH_LARGE	MiB of the large machine (default 262144, for which this one needs 6 GiB)
 #	BENCH_JOBS	how many machines run at a time (default 2)
 set -u
 . "$(dirname "$0")/../lib.sh"
 
 [ $# = 4 ] || die "usage: bench.sh BASE_OBJ OUR_OBJ SUITE_OBJ OUTDIR"
 base=$1 ours=$2 suite=$3 out=$4
-mib=${BENCH_MIB:-1024} limit=${BENCH_LIMIT:-1200} cores=${BENCH_CORES:-n1} packages=${BENCH_PACKAGES-}
+mib=${BENCH_MIB:-1024} limit=${BENCH_LIMIT:-1200} cores=${BENCH_CORES:-n1} packages=${BENCH_PACKAGES-} large=${BENCH_LARGE:-262144}
+number BENCH_LARGE= "$large" 98304 917504
 for obj in "$base" "$ours" "$suite"; do
 	[ -r "$obj/arch/arm64/boot/Image" ] || die "$obj: no kernel is built there; make bench builds it"
 done
@@ -112,13 +114,13 @@ cost() {
 	[ "$2" != bbml3 ] || sed -n "s/^phase=/flushes kernel=$1 at=/p" "$report"
 }
 
-# boot KERNEL MACHINE CPUS MIB: all instructions from reset to power-off. On a mixed machine the linear map is repainted in pages.
+# boot KERNEL MACHINE CPUS MIB: all instructions from reset to power-off, with one initrd for both, which has no modules. On a mixed machine the linear map is repainted in pages.
 boot() {
 	local said probe='' several=()
 	[ "$2" != mixed ] || probe=linear_map_split_to_ptes
 	[ "$3" = 1 ] || several=(-e)
 	said=$(COUNT_PROBES=$probe "$LAB/bench/count.sh" ${several[@]+"${several[@]}"} -c "$3" -m "$2" -M "$4" -t "$limit" -a 'quiet lab=none' "$(image_of "$1")" \
-		"$out/guest-$1/initrd.cpio.gz" 2>&1) || { fail "$1, boot: $said"; return; }
+		"$out/guest-plain/initrd.cpio.gz" 2>&1) || { fail "$1, boot: $said"; return; }
 	echo "boot kernel=$1 machine=$2 cpus=$3 mib=$4 insns=$(head -n 1 <<< "$said")"
 	[ ! "$probe" ] || sed -n "s/^$probe calls=/repaint kernel=$1 calls=/p" <<< "$said"
 }
@@ -140,6 +142,11 @@ heal() {
 	sed -n "s/^lab_heal: mib=[0-9]* /heal kernel=ours mib=$1 /p" "$out/ours-heal-$1/lines"
 }
 
+# used KERNEL MACHINE, heal_all GIB: a large machine's page tables; in memory that the host need not have
+size() { "$LAB/bench/size.sh" "$@" || { fail "size $*"; return; }; }
+used() { size used "$1" "$2" "$large" "$out/$1-used-$2" "$(image_of "$1")" "$out/guest-$1/initrd.cpio.gz"; }
+heal_all() { size heal ours "$1" "$out/ours-heal-all-$1" "$(image_of ours)" "$out/guest-ours/initrd.cpio.gz"; }
+
 # What the locks are held for at a time, when memfd_secret() comes and goes.
 batch() {
 	local said
@@ -159,6 +166,7 @@ collapse() {
 
 initrd base "$base"
 initrd ours "$ours"
+make -s -C "$LAB/guest" OUT="$out/guest-plain" > "$TMP/log" 2>&1 || die "the guest does not build: $(tail -n 1 "$TMP/log")"
 read -ra all_cores <<< "$cores"
 for core in "${all_cores[@]}"; do
 	for w in ${chosen[@]+"${chosen[@]}"}; do
@@ -175,10 +183,13 @@ for k in base ours; do
 	done
 	job boot $k mixed 2 2048
 	job share $k
+	job used $k bbml3
+	job used $k nobbml3
 done
 job collapse
 job batch
 for gib in 2 8 16; do job heal $((gib * 1024)); done
+for gib in 8 24 64 $((large / 1024)); do job heal_all "$gib"; done
 run_jobs
 
 for f in table.txt bench.json bench.svg report.html; do rm -f "${out:?}/$f"; done

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # share.sh REPORT [options of run.sh, but -a] IMAGE INITRD: all CPUs change permissions at once, each those of a page of its own
 # in a block of its own, which is split already (guest/modules/lab_share.c). REPORT says which cache lines of the kernel's they have in
-# common as they do so (plugins/share.c), by name. System.map is taken from beside the Image, or from its build folder.
+# common as they do so (plugins/share.c), by name. With SHARE=crowd they go on beside the worker for two times five seconds, and the
+# lines lab_share: of the console say how often that was in its way. System.map is taken from beside the Image, or from its build folder.
 set -u
 . "$(dirname "$0")/../lib.sh"
 . "$LAB/bench/plugin.sh"
 
+one_of SHARE= "${SHARE:=share}" share crowd
 [ $# -ge 3 ] || die "usage: share.sh REPORT [options of run.sh] IMAGE INITRD"
 report=$1
 shift
@@ -16,7 +18,7 @@ vectors=$(awk '$3 == "vectors" { print $1 }' "$map")
 scratch_tmp
 # The vector of interrupts that are taken at EL1.
 with_plugin share "out=$TMP/report,irq=0x$(printf %x $((0x$vectors + 0x280)))"
-verdict=$(QEMU=$TMP/qemu "$LAB/run/run.sh" -q -a 'nokaslr lab=bench lab.bench=share' "$@" 2>&1) || die "$(tail -n 1 <<< "$verdict")"
+verdict=$(QEMU=$TMP/qemu "$LAB/run/run.sh" -q -a "nokaslr lab=bench lab.bench=$SHARE" "$@" 2>&1) || die "$(tail -n 1 <<< "$verdict")"
 [ -s "$TMP/report" ] || die "no report: $(tail -n 1 <<< "$verdict")"
 
 # The symbols that begin in each line, or the one before it; what is not in the image was allocated.

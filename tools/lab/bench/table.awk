@@ -26,6 +26,22 @@ function name_of(m,    part) {
 	split(m, part, " ")
 	return part[1] ", " part[2] " CPU" (part[2] > 1 ? "s, " : ", ") part[3] / 1024 " GiB"
 }
+# MiB in use on the machine of blocks, or of pages, at a moment
+function used_mib(kernel, machine, at) {
+	return ((kernel, machine, at) in used) ? sprintf("%.1f", used[kernel, machine, at] / 1024) : ""
+}
+function used_row(what, machine, at) {
+	printf "%-58s %12s %16s\n", what, used_mib("base", machine, at), used_mib("ours", machine, at)
+}
+# Instructions of one table more, from one size of the machine to the next: the least and the most
+function slopes(    i, d) {
+	least = most = 0
+	for (i = 2; i <= gibs; i++) {
+		d = (all_ticks[gib[i]] - all_ticks[gib[i - 1]]) / (all_tables[gib[i]] - all_tables[gib[i - 1]])
+		if (!least || d < least) least = d
+		if (d > most) most = d
+	}
+}
 function goals(    r, m, i, j, k, low, high, d) {
 	print "\nThe goals"
 	printf "%-58s %-14s %-24s %s\n", "", "bar", "measured", "met"
@@ -77,6 +93,15 @@ function goals(    r, m, i, j, k, low, high, d) {
 		}
 	if (high) goal("collapse of one of 64 to " most_blocks " 2M blocks, 2 to 16 GiB", "<= 3000", sprintf("%.0f to %.0f", low, high), high <= 3000)
 	if (high) goal("... does not depend on how many, nor on the memory", "<= 1.3", sprintf("%.2f", high / low), high <= 1.3 * low)
+	if (("ours", "bbml3", "later") in used) {
+		r = used["ours", "bbml3", "later"] / used["ours", "bbml3", "boot"]
+		goal("memory in use once a map split all over has healed, of boot", "<= 1.01",
+			sprintf("%.4f (unmodified %.3f)", r, used["base", "bbml3", "later"] / used["base", "bbml3", "boot"]), r <= 1.01)
+	}
+	if (gibs > 1) {
+		slopes()
+		goal("instructions for one table more, " gib[1] " to " gib[gibs] " GiB: a line", "<= 1.3", sprintf("%.0f to %.0f", least, most), most <= 1.3 * least)
+	}
 	print "(idle: make check STEPS=idle counts the wake-ups of a healed machine)"
 }
 
@@ -123,6 +148,18 @@ $1 == "heal" {
 	heal[k] = get("ticks")
 	if (!(get("mib") in healed_mib)) { healed_mib[get("mib")] = 1; mibs[++nr_mibs] = get("mib") }
 	if (get("blocks") + 0 > most_blocks) most_blocks = get("blocks") + 0
+}
+$1 == "used" {
+	used_gib = get("mib") / 1024; used_blocks[get("kernel")] = get("blocks")
+	k = get("kernel") SUBSEP get("machine")
+	for (i = split("boot split later", part, " "); i; i--)
+		if (get(part[i] "_kib") != "") used[k, part[i]] = get(part[i] "_kib")
+}
+$1 == "healall" {
+	g = get("gib") + 0; gib[++gibs] = g
+	all_tables[g] = get("tables"); all_ticks[g] = get("ticks")
+	all_line[g] = sprintf("%9d %9.1f %13d %10.0f %10.1f %10d %10d %8d", get("tables"), get("kib") / 1024, get("ticks"), get("ticks") / get("tables"),
+		get("span") / 1000000, get("wait"), get("lock"), get("alone"))
 }
 $1 == "batch" { batch = get("max") + 0; batches = get("calls") }
 $1 == "boot" {
@@ -221,6 +258,18 @@ END {
 			}
 			print ""
 		}
+	}
+	if (used_gib) {
+		printf "\nMemory in use on a machine of %d GiB, in MiB%16s %12s %16s\n", used_gib, "", "unmodified", "with the series"
+		used_row("after boot, a map of blocks", "bbml3", "boot")
+		used_row("after boot, a map of pages (no CPU has BBML3)", "nobbml3", "boot")
+		used_row("a page was invalid in each block that is free, and is not", "bbml3", "later")
+	}
+	if (gibs) {
+		print "\nA map split all over heals: what is given back, and instructions; of the worker that nobody hurries the virtual time (with its"
+		print "delay of 500 ms), and the longest that a change took meanwhile, in instructions: of all, where no softirq came between, alone"
+		printf "%-5s %9s %9s %13s %10s %10s %10s %10s %8s\n", "GiB", "tables", "MiB", "instructions", "of a table", "ms", "all", "locks", "alone"
+		for (i = 1; i <= gibs; i++) printf "%-5d %s\n", gib[i], all_line[gib[i]]
 	}
 	if (cpus) {
 		printf "\nCache lines that one CPU writes and another touches as %d CPUs change pages in blocks of their own\n", cpus

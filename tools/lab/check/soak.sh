@@ -88,14 +88,18 @@ list() {
 # make -s soak | parallel --sshlogin HOST1,HOST2 --wd /this/repository    on others; or line by line by whatever you have.
 #
 # What a plain make check leaves out, one at a time here:
-#	make check STEPS=bisect BISECT_COMMITS=all	every commit, not the ends of the series
+#	make check STEPS=bisect				the ends of the series; with BISECT_COMMITS=all every commit
+#	make check STEPS='kunit audit' AUDIT='ours-*' KUNIT_FLAVOURS='kunit-16k kunit-36 kunit-39'	16K pages, and two and three levels
 #	make check STEPS=mutants MUTANTS=all		every mutant, not one of each kind
 #	make check STEPS=matrix MATRIX_CORNERS=ours	16K and 64K pages
 #	make check STEPS='matrix audit execmem dimm' TREES='base ours'	the unmodified base beside ours
 #	make check STEPS=dimm DIMM_ROUNDS=10		ten rounds, not two
 #	make check STEPS=x86 X86='boots riscv'		x86_64 booted, not only riscv64 compiled
 #	make check STEPS=dimm DIMM=efi			DIMMs unplugged by the host: a kernel with EFI and ACPI
+#	make check STEPS=size SIZE='used heal share'	256 GiB in use and healed; 64 CPUs, a kernel of their own: 15 minutes
+#	make check STEPS='models servers'		CPUs from Cortex-A53 to Neoverse N2, and the machines that servers are: three kernels more
 #	make check STEPS=debug				the churn under KASAN and lockdep: a kernel and ten minutes
+#	make check STEPS=deb				both kernels as Debian packages, and a Debian with systemd on them
 #	make check STEPS=send				make send of each series, with a mail sink and b4
 #	make check STEPS=alone				each series built, booted and tested on what it needs alone
 EOT

@@ -635,6 +635,7 @@ static const struct {
 	{ "heal", "lab_heal", "blocks=4096" },
 	{ "burst", "lab_burst", "blocks=8192" },
 	{ "share", "lab_share", "rounds=100" },
+	{ "crowd", "lab_share", "rounds=20 seconds=5" },
 	{ "stray", "lab_burst", "stray=1" },
 	{ "tlbi", "lab_tlbi", "pages=64 range=1" },
 };
@@ -645,7 +646,8 @@ static const struct {
  * Or what changes of permissions cost (cost), what their collapse does by how many
  * blocks there are (heal), whether its worker is at work while there is some (burst),
  * what it makes of a table that is not where it should be (stray), what changes on
- * several CPUs have in common (share), and a test of the model itself (tlbi).
+ * several CPUs have in common (share), and what they leave the worker (crowd), and a
+ * test of the model itself (tlbi).
  */
 void bench_check(const char *name)
 {

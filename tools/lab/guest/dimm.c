@@ -77,6 +77,12 @@ static bool order(const char *verb, uint64_t start, uint64_t size)
 	return write_file(ORDER, text);
 }
 
+/* lab_dimm, which is loaded, splits what maps a range, whoever has its memory. */
+bool dimm_shatter(uint64_t at, uint64_t size)
+{
+	return order("shatter", at, size);
+}
+
 static bool plug(void)
 {
 	for (unsigned int i = 0; i < opt.dimms; i++) {

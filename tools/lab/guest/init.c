@@ -117,6 +117,8 @@ static bool option(const char *name, const char *value)
 		return snprintf(opt.worker, sizeof(opt.worker), "%s", value) > 0;
 	if (!strcmp(name, "bench"))
 		return snprintf(opt.bench, sizeof(opt.bench), "%s", value) > 0;
+	if (!strcmp(name, "next"))
+		return snprintf(opt.next, sizeof(opt.next), "%s", value) > 0;
 	if (!strcmp(name, "wrong"))
 		return snprintf(opt.wrong, sizeof(opt.wrong), "%s", value) > 0;
 	return false;
@@ -249,7 +251,13 @@ static const struct step {
 	{ "bpf", step_worker, 2 },
 	{ "modules", step_worker, 2 },
 	{ "setmem", step_worker, 2 },
+	{ "kvm", step_worker, 2 },
 	{ "mixed", step_mixed, 2 },
+	{ "virtiomem", virtiomem_check, 2 },
+	{ "kfence", kfence_check, 1 },
+	{ "next", next_check, 1 },
+	{ "crash", crash_check, 1 },
+	{ "vmcore", vmcore_check, 1 },
 	{ "idle", idle_check, 1 },
 	{ "copying", copying_check, 1 },
 	{ "hibernate", hibernate_check, 3 },
@@ -281,6 +289,8 @@ static const struct step {
 	{ "dump", step_dump, 1 },
 	{ "map", step_map, 1 },
 	{ "bench", bench_check, 1 },
+	{ "size", size_check, 1 },
+	{ "healall", healall_check, 1 },
 	{ "shell", step_shell, 1 },
 };
 

@@ -61,6 +61,7 @@ enum lab_expect {
  * @free_kib: memory that lab=scarce leaves free
  * @cache: 0 if execmem is to have no cache of blocks
  * @audited: 1 if the model audits, and can be asked
+ * @next: the steps of the kernel that comes after this one, with + between them
  * @wrong: what lab=sample is to find, a parameter of lab_wrong
  * @no_secretmem: lab.secretmem=absent, there must be no memfd_secret()
  * @unplug_refused: lab.unplug=refused, DIMMs must not go; else they must
@@ -96,6 +97,7 @@ struct lab_options {
 	unsigned int free_kib;
 	unsigned int cache;
 	unsigned int audited;
+	char next[128];
 	char wrong[16];
 	bool no_secretmem;
 	bool late_refused;
@@ -252,12 +254,23 @@ void setmem_bout(unsigned int *seed);
 void kexec_bout(unsigned int *seed);
 void ptdump_bout(unsigned int *seed);
 
+bool kvm_is_there(void);
+void kvm_bout(unsigned int *seed);
+
+/* next.c: kexec, and a crash. server.c: what servers do now and then. */
+void next_check(const char *name);
+void crash_check(const char *name);
+void vmcore_check(const char *name);
+void virtiomem_check(const char *name);
+void kfence_check(const char *name);
+
 /* work.c */
 struct worker {
 	const char *name;
 	void (*bout)(unsigned int *seed);
 	bool per_cpu;
 	unsigned int bouts;
+	bool (*there)(void);
 };
 
 const struct worker *find_worker(const char *name);
@@ -286,11 +299,16 @@ void first_check(const char *name);
 
 /* dimm.c */
 void dimm_check(const char *name);
+bool dimm_shatter(uint64_t at, uint64_t size);
 
 /* bench.c */
 void mark_phase(const char *name);
 void mark_map(const char *name);
 void bench_check(const char *name);
+
+/* size.c */
+void size_check(const char *name);
+void healall_check(const char *name);
 
 /* execmem.c, loads.c, fault.c: text from load to removal. */
 void sample_check(const char *name);

@@ -127,11 +127,12 @@ static bool counts_read(uint64_t *vmstat, uint64_t *audit)
 
 static bool trace_begin(void)
 {
-	static const char filter[] = "addr < " LINEAR_END;
+	static const char split[] = "addr < " LINEAR_END;
+	static const char leaf[] = "result == 0 && addr < " LINEAR_END;
 
 	return !mkdir(INSTANCE, 0700) && write_file(INSTANCE "/buffer_size_kb", "8192") &&
-	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_split/filter", filter) &&
-	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_collapse/filter", filter);
+	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_split/filter", split) &&
+	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_collapse/filter", leaf);
 }
 
 static bool trace_switch(const char *on)

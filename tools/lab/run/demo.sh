@@ -4,6 +4,7 @@
 # What can be seen early is: each kernel's first boot comes as soon as it is built. Leaves all in build/demo.
 set -u
 . "$(dirname "$0")/../lib.sh"
+[ $# = 0 ] || die "no arguments are known"
 . "$LAB/run/boot.sh"
 make_build
 

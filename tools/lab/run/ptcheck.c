@@ -238,7 +238,9 @@ static void check_wx(struct judge *j, const struct pt_line *l)
 
 static void check_attrs(struct judge *j, const struct pt_line *l)
 {
-	const unsigned int need = PT_NX | PT_UXN | PT_AF | PT_SHARED;
+	/* With LPA2 descriptors have address bits where shareability was. */
+	bool lpa2 = l->start < 0xffff000000000000 && j->g.page < 65536;
+	const unsigned int need = PT_NX | PT_UXN | PT_AF | (lpa2 ? 0 : PT_SHARED);
 	struct range image = image_alias(j, j->g.page);
 	bool in_image = l->start >= image.start && l->end <= image.end;
 

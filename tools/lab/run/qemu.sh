@@ -17,16 +17,22 @@ place_image() {
 	printf '0x%x' $((base + offset))
 }
 
+# MiB that are free: of memory, and in a folder, where a tmpfs has no more than there is memory.
+memory_free() { awk '/^MemAvailable:/ { print int($2 / 1024) }' "${MEMINFO:-/proc/meminfo}"; }
+room_in() {
+	local free memory
+	free=$(df -Pm "$1" 2> /dev/null | awk 'NR == 2 { print $4 }') memory=$(memory_free)
+	[ -w "$1" ] && [ "$free" ] || free=0
+	[ "$(stat -f -c %T "$1" 2> /dev/null)" != tmpfs ] || [ "$free" -lt "$memory" ] || free=$memory
+	echo "$free"
+}
+
 # memory_fd MIB NEEDED WHY: descriptor memfd is a file of so much, with no name once QEMU can be started: nothing is left behind,
 # whatever ends this. It takes as much room as the guest touches, for which so much must be free.
 memory_fd() {
-	local dir free file
-	for dir in /dev/shm "${TMPDIR:-/tmp}"; do
-		free=$(df -Pm "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')
-		[ "${free:-0}" -gt "$2" ] && [ -w "$dir" ] && break
-		free=
-	done
-	[ "$free" ] || die "$3: $2 MiB are free neither in /dev/shm nor in ${TMPDIR:-/tmp}; set TMPDIR, or use a smaller -M"
+	local dir file
+	for dir in /dev/shm "${TMPDIR:-/tmp}" ''; do [ "$dir" ] && [ "$(room_in "$dir")" -gt "$2" ] && break; done
+	[ "$dir" ] || die "$3: the guest may touch $2 MiB; free are $(memory_free) of memory, $(room_in "${TMPDIR:-/tmp}") in ${TMPDIR:-/tmp}: set TMPDIR, or use a smaller -M"
 	file=$(mktemp "$dir/lab-memory.XXXXXX") && exec {memfd}<> "$file" && rm "$file" && truncate -s "${1}M" "/proc/self/fd/$memfd" ||
 		die "$dir: can't be written, or has no files of $1 MiB; set TMPDIR"
 }
@@ -42,11 +48,18 @@ realm_memory() {
 		-device "ivshmem-plain,memdev=alias,addr=0x1f")
 }
 
-# More than this machine may have, of which the guest touches its struct pages, 1/64, and what it works on.
+# More than this machine may have, of which the guest touches its struct pages, 1/64, tables, 1/512 if all of its map is split, and
+# what it works on. Memory of QEMU's own comes in large pages, which halves the time of a boot, and has no name. Where there is not so
+# much, or the host would count all of it, it is a file, on a disk if need be.
 large_memory() {
-	memory_fd "$mib" $((mib / 32 + 1024)) "-M $mib"
+	local needed=$((mib / 64 + mib / 512 + 1024))
 	board+=,memory-backend=ram
-	args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,size=${mib}M")
+	if [ "$(memory_free)" -gt $needed ] && [ "$(cat /proc/sys/vm/overcommit_memory)" != 2 ]; then
+		args+=(-object "memory-backend-ram,id=ram,size=${mib}M,reserve=off,prealloc=off")
+	else
+		memory_fd "$mib" $needed "-M $mib"
+		args+=(-object "memory-backend-file,id=ram,mem-path=/proc/self/fd/$memfd,share=on,size=${mib}M,reserve=off,prealloc=off")
+	fi
 }
 
 # What the CPUs are, without the model and with it.
@@ -65,7 +78,8 @@ else # x86
 	lacks='' cpu+=,pse=on,pdpe1gb=on
 fi
 
-board=virt,gic-version=3,its=on${mte:+,mte=on}
+cpu=${cpu_model:-$cpu}
+board=virt,gic-version=3,its=on${mte:+,mte=on}${el2:+,virtualization=on}
 console="ttyAMA0 earlycon" sockets=''
 # The MP table of a PC names one CPU in each package.
 [ "$machine" != x86 ] || { board=q35 console="ttyS0 earlycon=uart8250,io,0x3f8" sockets=,sockets=$cpus; }
@@ -102,8 +116,16 @@ fi
 memory=$mib
 if [ "$dimms" ]; then # addresses enough for DIMMs at 68 GiB, whose struct pages need tables of their own
 	memory+=M,slots=$dimms,maxmem=96G
-	args+=(-bios "$efi")
 	for ((i = 0; i < dimms; i++)); do args+=(-object "memory-backend-ram,id=ram$i,size=1G"); done
+fi
+[ -z "$firmware" ] || args+=(-bios "$efi")
+for ((i = 0; i < ${nodes:-0}; i++)); do
+	args+=(-object "memory-backend-ram,id=node$i,size=$((mib / nodes))M"
+		-numa "node,nodeid=$i,memdev=node$i,cpus=$((cpus * i / nodes))-$((cpus * (i + 1) / nodes - 1))")
+done
+if [ "$virtio_mem" ]; then
+	memory+=M,maxmem=$((mib + virtio_mem))M
+	args+=(-object "memory-backend-ram,id=more,size=${virtio_mem}M" -device "virtio-mem-pci,id=virtiomem,memdev=more,requested-size=0")
 fi
 append="console=$console panic=-1 oops=panic printk.devkmsg=on log_buf_len=1M $words"
 if [ "$icount" ]; then

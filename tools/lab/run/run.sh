@@ -19,14 +19,20 @@ $(machine_help 23)
                        boot: tools/lab/model/README.md
   -x 'WORDS'         more words for the model, e.g. 'el2.inject el2.bbm=1:3'
   -T                 with memory tagging (MTE), for CONFIG_KASAN_HW_TAGS
-  -c CPUS            1 to 8 (default 4)
-  -M MIB             memory (default 2048), up to 1 TiB; more than 16384 is a sparse file, which takes what the guest touches
+  -c CPUS            1 to 64 (default 4); more than 8 take a kernel for so many (flavour many, or small)
+  -M MIB             memory (default 2048), up to 1 TiB; of more than 16384 this machine gives what the guest touches, 1/64 for its
+                     struct pages alone: 5.5 GiB for 256 GiB, 19 GiB for 1 TiB, in memory or else as a file on the disk of TMPDIR
   -t SECONDS         time limit (default 300)
   -a 'WORDS'         more words for the kernel command line, e.g. 'lab=secretmem,mixed lab.expect=heal'
   -b DISK            a raw image that the guest sees as a virtio disk, read-only
   -w MIB             an empty virtio disk of that size that the guest may write to, for swap; nothing of it is kept
   -d DIMMS           1 to 4 DIMMs of 1 GiB, plugged in and taken out as the guest asks for it on the console (lab=dimm lab.host=1):
                        the machine then has firmware, EFI and ACPI. EFI=FILE names another one than Debian's qemu-efi-aarch64
+  -C CPU             QEMU's name of a CPU, which all of them are then, with -m nobbml3: cortex-a53, neoverse-n1
+  -V                 the kernel starts at EL2, where a server's firmware leaves it, and may be a hypervisor
+  -E                 firmware, EFI and ACPI, without -d too
+  -n NODES           2 to 4 NUMA nodes, among which memory and CPUs are divided
+  -v MIB             memory that comes and goes by virtio-mem, as the guest asks for it on the console (lab=virtiomem)
   -o OUTDIR          where console.log goes (default: a new folder in \$TMPDIR)
   -i                 instruction counting: one CPU (under the model those of -c), the same numbers each time, idle time costs nothing
   -f                 allocations are made to fail: what the kernel reports of that is no failure of the run
@@ -35,7 +41,8 @@ $(machine_help 23)
 exit status: 0 pass, 1 fail, 2 could not run"
 
 machine=bbml3 cpus=4 mib=2048 limit=300 words='' outdir='' icount='' injected='' shell='' quiet='' realm='' model='' model_words='' disk='' swap='' audit='' mte='' dimms=''
-while getopts :m:c:M:t:a:o:x:b:w:d:ReATfisqh flag; do
+cpu_model='' el2='' firmware='' nodes='' virtio_mem=''
+while getopts :m:c:M:t:a:o:x:b:w:d:C:n:v:VEReATfisqh flag; do
 	case $flag in
 	m) machine=$OPTARG ;;
 	c) cpus=$OPTARG ;;
@@ -47,6 +54,11 @@ while getopts :m:c:M:t:a:o:x:b:w:d:ReATfisqh flag; do
 	b) disk=$OPTARG ;;
 	w) swap=$OPTARG ;;
 	d) dimms=$OPTARG ;;
+	C) cpu_model=$OPTARG ;;
+	n) nodes=$OPTARG ;;
+	v) virtio_mem=$OPTARG ;;
+	V) el2=1 ;;
+	E) firmware=1 ;;
 	R) realm=1 model=1 ;;
 	e) model=1 ;;
 	A) audit=1 model=1 ;;
@@ -63,7 +75,7 @@ shift $((OPTIND - 1))
 [ $# = 2 ] || { echo "$usage" >&2; die "an IMAGE and an INITRD are expected"; }
 image=$1 initrd=$2
 
-number '-c ' "$cpus" 1 8
+number '-c ' "$cpus" 1 64
 number '-M ' "$mib" 128 1048576
 number '-t ' "$limit" 1 86400
 [ -r "$image" ] || die "$image: no such Image; build the kernel first"
@@ -94,7 +106,16 @@ if [ "$dimms" ]; then
 	number '-d ' "$dimms" 1 4
 	[ -z "$model$icount$shell" ] && [ "$machine" != x86 ] || die "-d: with -m bbml3 or nobbml3 alone, and without -R, -e, -A, -i and -s"
 	[ "$mib" -le 16384 ] || die "-d: -M $mib: 16384 MiB at most"
-	[ -r "$efi" ] || die "$efi: no such firmware; install qemu-efi-aarch64, or name another by EFI="
+	firmware=1
+fi
+if [ "$cpu_model$el2$firmware$nodes$virtio_mem" ]; then
+	[ -z "$model" ] && [ "$machine" != x86 ] || die "-C, -V, -E, -n and -v: with -m bbml3 or nobbml3 alone, and without -R, -e and -A"
+	[ -z "$cpu_model" ] || [ "$machine" = nobbml3 ] || die "-C $cpu_model: its CPUs have no BBML3, so -m nobbml3 is needed"
+	[ -z "$nodes" ] || number '-n ' "$nodes" 2 4
+	[ -z "$nodes" ] || [ $((mib % nodes)) = 0 ] && [ "$cpus" -ge "${nodes:-1}" ] || die "-n $nodes: a CPU for each is needed, and memory that can be divided by it"
+	[ -z "$virtio_mem" ] || number '-v ' "$virtio_mem" 2 16384
+	[ -z "$virtio_mem" ] || [ -z "$dimms$icount$shell" ] && [ "$mib" -le 16384 ] || die "-v: without -d, -i and -s, and with -M 16384 at most"
+	[ -z "$firmware" ] || [ -r "$efi" ] || die "$efi: no such firmware; install qemu-efi-aarch64, or name another by EFI="
 fi
 # What these are: model/README.md. With rodata=off the kernel's text is writable, as asked for.
 allow=tagged,early
@@ -104,6 +125,7 @@ for word in $model_words; do
 	[[ $word = el2.* ]] || die "-x $word: a word for the model begins with el2."
 done
 [ -z "$model_words" ] || [ "$model" ] || die "-x $model_words: there is no model to take it; add -e, -R or another -m"
+[ -z "$model" ] || [ "$cpus" -le 8 ] || die "-c $cpus: the model has 8 CPUs at the most"
 [ -z "$model" ] || [ "$mib" -le 16384 ] || die "-M $mib: the model has 16384 MiB at most"
 [ -z "$disk" ] || [ -r "$disk" ] && [ ! -d "$disk" ] || die "-b $disk: no such file"
 [ -z "$swap" ] || number '-w ' "$swap" 1 16384
@@ -119,11 +141,12 @@ rm -f "$log" "$outdir/lines"
 if [ "$shell" ]; then
 	"$qemu" "${args[@]}" -chardev stdio,id=tty,mux=on,signal=off,logfile="$log" -serial chardev:tty -mon tty
 	status=$?
-elif [ "$dimms" ]; then
+elif [ "$dimms$virtio_mem" ]; then
 	# From the console to the monitor, each line as it comes.
 	rm -f "$outdir/monitor" && mkfifo "$outdir/monitor" && exec {monitor}<> "$outdir/monitor" || die "$outdir/monitor: can't be made"
 	tail --pid=$$ -s 0.1 -n +1 -F "$log" 2> /dev/null > >(sed -unE '
 		s/.*# lab: host plug ([0-9]) at (0x[0-9a-f]+).*/device_add pc-dimm,id=dimm\1,memdev=ram\1,addr=\2/p
+		s/.*# lab: host resize ([0-9]+)M.*/qom-set virtiomem requested-size \1M/p
 		s/.*# lab: host unplug ([0-9]).*/device_del dimm\1/p' >&"$monitor") &
 	watcher=$!
 	timeout -k 5 "$limit" "$qemu" "${args[@]}" -monitor stdio -serial "file:$log" <&"$monitor" > "$outdir/qemu.log" 2>&1

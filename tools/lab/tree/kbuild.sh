@@ -7,6 +7,8 @@
 # builds the kernel: the one of LLVM=1 or LLVM=-19, as the kernel's make has it, or the newest that is here. With a line
 # `# arch: x86_64` or `# arch: riscv` it is one for that architecture, by Debian's compiler; CROSS_COMPILE is arm64's. With a line
 # `# objects: NAME` a new folder begins with the objects of that flavour, if they are beside it: options that few files look at.
+# With WHOLE=/path the fragment changes that config, which is a whole one, instead of tinyconfig. `# size: N` is how many objects there
+# are, to begin an estimate with. A fragment with a CONFIG_LOCALVERSION has kernels that are installed beside each other: -base, -ours.
 set -u
 . "$(dirname "$0")/../lib.sh"
 
@@ -41,6 +43,11 @@ command -v "${CROSS_COMPILE-}gcc" > /dev/null || die "no ${CROSS_COMPILE-}gcc; r
 # The same source gives the same Image, and ccache knows it again.
 export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
 vars=(LOCALVERSION=)
+if grep -q '^CONFIG_LOCALVERSION="-' "${frags[@]}"; then
+	if [ "$(basename "$tree")" = base ]; then vars=(LOCALVERSION=-base); else vars=(LOCALVERSION=-ours); fi
+fi
+WHOLE=${WHOLE-}
+[ -z "$WHOLE" ] || [ -r "$WHOLE" ] || die "$WHOLE: no such config"
 # The compiler asks for large pages, which glibc otherwise leaves to the machine's settings: a fifth to a third less time.
 export GLIBC_TUNABLES=${GLIBC_TUNABLES-glibc.malloc.hugetlb=1}
 cc=${CROSS_COMPILE-}gcc llvm=''
@@ -87,13 +94,16 @@ if [ "$like" ] && [ ! -f "$obj/.config" ] && [ -f "$beside/.lab-key" ]; then
 fi
 
 # .config is made anew only when what it follows from has changed.
-key=$({ cat "${frags[@]}"; "$cc" --version | head -n 1; cat "$LAB/tree/kbuild.sh"
+start_config() { # FILE
+	if [ "$WHOLE" ]; then cp "$WHOLE" "$1"; else KCONFIG_CONFIG=$1 kmake tinyconfig; fi
+}
+key=$({ cat ${WHOLE:+"$WHOLE"} "${frags[@]}"; "$cc" --version | head -n 1; cat "$LAB/tree/kbuild.sh"
 	(cd "$tree" && find . -name 'Kconfig*' -printf '%P %s %T@\n' -o -path ./Documentation -prune -o -path ./.git -prune | sort); } | sha256sum)
 if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]; then
 	new=$obj/.config.lab
 	rm -f "$new" "$obj/.lab-key"
 	{
-		KCONFIG_CONFIG=$new kmake tinyconfig &&
+		start_config "$new" &&
 			(cd "$obj" && KCONFIG_CONFIG=$new "$tree/scripts/kconfig/merge_config.sh" -m "$new" "${frags[@]}") &&
 			KCONFIG_CONFIG=$new kmake olddefconfig
 	} >> "$log" 2>&1 || failed 1 "$flavour: no config"
@@ -105,7 +115,7 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 		sym == "" { next }
 		FILENAME == out { got[sym] = val; next }
 		{ want[sym] = val }
-		END { for (s in want) { g = s in got ? got[s] : "n"; if (g != want[s]) print s "=" want[s] " (is " g ")" } }
+		END { for (s in want) { g = s in got ? got[s] : "n"; if (g != want[s] && (want[s] != "\"\"" || g != "n")) print s "=" want[s] " (is " g ")" } }
 	' out="$new" "$new" "${frags[@]}" | sort)
 	# An option of the series does not exist in the base, nor before the patch that adds it.
 	while read -r line; do
@@ -128,17 +138,24 @@ if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/.lab-key" 2>/dev/null)" != "$key" ]
 	echo "$key" > "$obj/.lab-key"
 fi
 
-# Progress: one line that is written over on a terminal, one a minute in a log.
-name="$(basename "$tree") $flavour"
+# Progress: one line that is written over on a terminal, one a minute in a log. A build of all has an estimate: by how many objects
+# there were in the last one of this flavour, of any tree, or by the fragment.
+name="$(basename "$tree") $flavour" total=
+[ -e "$obj/vmlinux.o" ] || total=$({ cat "$obj/.lab-size" "${obj%/*}"/*-"${obj##*-}"/.lab-size; sed -n 's/^# size: *//p' "${frags[-1]}"; } 2>/dev/null | head -n 1)
+left() { # OBJECTS SECONDS
+	[ "$total" ] && [ "$1" -gt 50 ] && [ "$1" -le "$total" ] || return
+	printf ' of %d, %d min to go' "$total" $((($2 * (total - $1) / $1 + 30) / 60))
+}
 progress() {
 	local n t=0
 	while sleep 2; do
-		n=$(grep -cE '^  (CC|AS|LD|CHECK|HOSTCC)' "$log") t=$((t + 2))
-		if [ -t 2 ]; then printf '\r%s: %d:%02d, %d objects ' "$name" $((t / 60)) $((t % 60)) "$n" >&2
-		elif [ $((t % 60)) = 0 ]; then printf '# %s: %d min, %d objects\n' "$name" $((t / 60)) "$n" >&2; fi
+		n=$(grep -cE '^  (CC|AS|LD|CHECK|HOSTCC)' "$log") t=$((SECONDS - start))
+		if [ -t 2 ]; then printf '\r%s: %d:%02d, %d objects%s ' "$name" $((t / 60)) $((t % 60)) "$n" "$(left "$n" $t)" >&2
+		elif [ $((t / 60)) != "${said:-0}" ]; then said=$((t / 60)) && printf '# %s: %d min, %d objects%s\n' "$name" $said "$n" "$(left "$n" $t)" >&2; fi
 	done
 }
-start=$SECONDS from=$(($(wc -l < "$log") + 1))
+start=$SECONDS from=$(($(wc -l < "$log") + 1)) whole_build=
+[ -e "$obj/vmlinux.o" ] || whole_build=1
 progress 8>&- & pid=$!
 trap 'kill $pid 2>/dev/null' EXIT
 trap 'exit 130' INT TERM HUP
@@ -148,6 +165,7 @@ kill $pid 2>/dev/null
 wait $pid 2>/dev/null
 [ ! -t 2 ] || printf '\r%60s\r' '' >&2
 [ $rc = 0 ] || failed "$from" "$name does not build"
+[ -z "$whole_build" ] || grep -cE '^  (CC|AS|LD|CHECK|HOSTCC)' "$log" > "$obj/.lab-size"
 n=$(grep -cE '^  (CC|AS) ' "$log")
 [ "$n" = 0 ] || note "$name: $n objects in $((SECONDS - start)) s" >&2
 exit 0

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs what the lab needs and the machine has not. Where all is there it only looks, and takes no time. The other architectures
-# of the step x86 are for make check alone: NEEDS=check. So is the firmware for DIMMs, where DIMM=efi asks for them. Mail is for
-# make send, NEEDS=send, and for the step of that name.
+# of the step x86 are for make check alone: NEEDS=check. So is the firmware, for DIMM=efi and the step servers. Mail is for
+# make send, NEEDS=send, and for the step of that name; packages and Debian systems for make deb, NEEDS=deb, and the step deb.
 set -u
 . "$(dirname "$0")/../lib.sh"
 
@@ -24,12 +24,14 @@ is_qemu() { [[ $1 = qemu-system-* ]]; }
 # The step x86 is to be run.
 with_x86() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" x86 "* ]]; }
 
-# Firmware, for DIMMs.
-with_efi() { [ "${NEEDS-}" = check ] && [ "${DIMM-}" = efi ]; }
+# Firmware, for DIMMs and servers.
+with_efi() { [ "${NEEDS-}" = check ] && [[ "${DIMM-}" = efi || " ${STEPS-} " = *" servers "* ]]; }
 
 # Mail: written by git, and read by b4.
 with_send() { [ "${NEEDS-}" = send ] || with_b4; }
-with_b4() { [ "${NEEDS-}" = check ] && [[ -z "${STEPS-}" || " $STEPS " = *" send "* ]]; }
+# Debian's packages: made of kernels, and unpacked to a system.
+with_deb() { [ "${NEEDS-}" = deb ] || { [ "${NEEDS-}" = check ] && [[ " ${STEPS-} " = *" deb "* ]]; }; }
+with_b4() { [ "${NEEDS-}" = check ] && [[ " ${STEPS-} " = *" send "* ]]; }
 
 look() {
 	missing=()
@@ -65,6 +67,10 @@ look() {
 		[ "$NEEDS" != send ] || perl -MAuthen::SASL -e 1 2> /dev/null || missing+=(libauthen-sasl-perl)
 	fi
 	! with_b4 || need b4 b4
+	if with_deb; then
+		need dpkg-dev dpkg-buildpackage; need debhelper dh_builddeb; need rsync rsync; need debootstrap debootstrap
+		[ "$(id -u)" = 0 ] || need fakeroot fakeroot
+	fi
 	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u | grep .)
 }
 

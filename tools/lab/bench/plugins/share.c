@@ -31,7 +31,7 @@
 
 #include "qemu-plugin-api.h"
 
-#define CPUS	32
+#define CPUS	64
 #define LINE	64
 #define SLOTS	65536
 #define PHASES	16
@@ -43,12 +43,12 @@
 
 struct line {
 	uint64_t addr;		/* 0: none */
-	uint32_t read, written;	/* by which CPUs */
+	uint64_t read, written;	/* by which CPUs */
 };
 
 static struct phase {
 	char name[64];
-	uint32_t cpus;
+	uint64_t cpus;
 	unsigned int nr_lines;
 	struct line *lines;
 } phases[PHASES];
@@ -169,11 +169,11 @@ static void on_mem(unsigned int cpu, mem_info info, uint64_t va, void *data)
 			exit(1);
 		}
 		l->addr = addr;
-		phase->cpus |= 1u << cpu;
+		phase->cpus |= 1ull << cpu;
 		if (qemu_plugin_mem_is_store(info))
-			l->written |= 1u << cpu;
+			l->written |= 1ull << cpu;
 		else
-			l->read |= 1u << cpu;
+			l->read |= 1ull << cpu;
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -208,7 +208,7 @@ static void translated(struct qemu_plugin_tb *tb)
 
 static bool is_shared(const struct line *l)
 {
-	uint32_t all = l->read | l->written;
+	uint64_t all = l->read | l->written;
 
 	return l->written && all & (all - 1);
 }
@@ -235,14 +235,14 @@ static void at_exit(void)
 			shared += is_shared(&p->lines[j]);
 		}
 		ok = fprintf(f, "phase=%s cpus=%d lines=%u written=%u shared=%u\n", p->name,
-			     __builtin_popcount(p->cpus), p->nr_lines, written, shared) > 0;
+			     __builtin_popcountll(p->cpus), p->nr_lines, written, shared) > 0;
 		for (unsigned int j = 0; ok && j < SLOTS; j++) {
 			const struct line *l = &p->lines[j];
 
 			if (is_shared(l))
 				ok = fprintf(f, "line=%#" PRIx64 " cpus read=%d written=%d\n", l->addr,
-					     __builtin_popcount(l->read),
-					     __builtin_popcount(l->written)) > 0;
+					     __builtin_popcountll(l->read),
+					     __builtin_popcountll(l->written)) > 0;
 		}
 	}
 	if (!ok || fclose(f))

@@ -4,6 +4,8 @@
 # (which builds that kernel two and a half times: two commits touch headers that nearly everything includes).
 #
 #	BISECT_COMMITS=all   every commit; without it the last one of each series
+#
+# By name only.
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The KUnit suites of the series at each granule and number of levels, on CPUs with BBML3 and without, judged by kunit.py.
-# KUNIT_FLAVOURS=kunit-39 is three levels of 4K pages, kunit-36 two of 16K pages; lab-16k and lab-64k are the kernels of the boot matrix's corners.
+#
+#	KUNIT_FLAVOURS='kunit-16k kunit-36 kunit-39'	those that take a kernel more each: 16K pages, two levels of them, three of 4K pages
+#							(the default is kunit, lab and kunit-64k); lab-16k and lab-64k are the matrix's
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
@@ -28,7 +30,7 @@ suites() { # NAME MAY-SKIP (none, any, or a pattern of cases that cannot be ther
 }
 
 # 4K pages with five levels (in the kernel that mutants are made of), then with four, and the other granules.
-for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-16k kunit-64k}; do
+for flavour in ${KUNIT_FLAVOURS:-kunit lab kunit-64k}; do
 	# guest() ends what it is called in.
 	( case $flavour in
 	kunit-*) suites_of "$flavour" ;;

@@ -87,8 +87,8 @@ for tree in $trees; do
 done
 
 # What fewer and larger pages make of the same rules: other groups, levels and hints.
-row ours-16k-plain linux-kunit-16k bbml3 10000 100
 row ours-64k-plain linux-kunit-64k bbml3 10000 100
+[ -z "${AUDIT-}" ] || row ours-16k-plain linux-kunit-16k bbml3 10000 100
 
 for tree in "${!total[@]}"; do note "audited without a violation, $tree: ${total[$tree]} stores"; done
 

@@ -85,7 +85,7 @@ if model cost cost; then
 	done <<-LIMITS
 		first_change 4500
 		first_restore 516
-		change 332
+		change 336
 		restore 392
 		row_change 760
 		row_restore 392
@@ -113,7 +113,7 @@ if why=$("$LAB/run/run.sh" -q -i -o "$BUILD/run/bench-heal" -M 2048 -t 300 -a 'l
 			printf "%d %d %d\n", low, high, most }' "$BUILD/run/bench-heal/lines")"
 	note "healing: $low to $high instructions a block, $most blocks at the most"
 	if [ "$most" -lt 512 ]; then nok bench-heal "no more than $most blocks"
-	elif [ "$low" -gt 2000 ] || [ $((high * 10)) -gt $((low * 13)) ]; then nok bench-heal "$low to $high instructions a block"
+	elif [ "$low" -gt 2080 ] || [ $((high * 10)) -gt $((low * 13)) ]; then nok bench-heal "$low to $high instructions a block"
 	else ok bench-heal; fi
 else
 	nok bench-heal "$why"

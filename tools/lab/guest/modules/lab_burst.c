@@ -92,12 +92,12 @@ static u64 *since(unsigned long addr, enum pgtable_level level)
 					    &of_blocks[phys >> PUD_SHIFT];
 }
 
-static void was_queued(void *data, unsigned long addr, enum pgtable_level level,
-		       bool cont)
+/* There is no event of it: a page is about to be restored, or a new leaf is in the table. */
+static void is_queued_now(unsigned long addr, enum pgtable_level level)
 {
 	u64 *t = since(addr, level);
 
-	guard(spinlock_irqsave)(&lock);
+	lockdep_assert_held(&lock);
 	if (t && !*t) {
 		*t = ticks();
 		most_queued = max(most_queued, ++queued);
@@ -117,14 +117,20 @@ static void was_looked_at(unsigned long addr, enum pgtable_level level)
 	}
 }
 
-static void was_collapsed(void *data, unsigned long addr, enum pgtable_level level,
-			  bool cont)
+static void was_looked(void *data, unsigned long addr, enum pgtable_level level,
+		       bool cont, int result)
 {
+	const int busy = 1; /* KERNEL_LEAF_BUSY of arch/arm64/mm/collapse.h */
 	u64 now = ticks();
 
 	guard(spinlock_irqsave)(&lock);
-	if (cont)
+	if (cont || result == busy)
 		return;
+	was_looked_at(addr, level);
+	if (result)
+		return;
+	if (level == PGTABLE_LEVEL_PMD)
+		is_queued_now(addr, PGTABLE_LEVEL_PUD);
 	/* Somebody else is the worker now. */
 	if (asleep)
 		slept += now - asleep;
@@ -138,17 +144,6 @@ static void was_collapsed(void *data, unsigned long addr, enum pgtable_level lev
 	asleep = slept = 0;
 	worker = current;
 	collapsed++;
-	was_looked_at(addr, level);
-}
-
-static void was_refused(void *data, unsigned long addr, enum pgtable_level level,
-			int why)
-{
-	const int busy = 1; /* KERNEL_LEAF_BUSY of arch/arm64/mm/collapse.h */
-
-	guard(spinlock_irqsave)(&lock);
-	if (why != busy)
-		was_looked_at(addr, level);
 }
 
 static void was_switched(void *data, bool preempt, struct task_struct *prev,
@@ -170,9 +165,7 @@ static struct {
 	void *probe;
 	struct tracepoint *tp;
 } events[] = {
-	{ "kernel_leaf_queue", was_queued },
-	{ "kernel_leaf_collapse", was_collapsed },
-	{ "kernel_leaf_refuse", was_refused },
+	{ "kernel_leaf_collapse", was_looked },
 	{ "sched_switch", was_switched },
 };
 
@@ -194,7 +187,11 @@ static int change(struct page *page)
 {
 	unsigned long addr = (unsigned long)page_address(page);
 
-	if (set_invalid(page) || set_default(page))
+	if (set_invalid(page))
+		return -ENOMEM;
+	scoped_guard(spinlock_irqsave, &lock)
+		is_queued_now(addr, PGTABLE_LEVEL_PMD);
+	if (set_default(page))
 		return -ENOMEM;
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 

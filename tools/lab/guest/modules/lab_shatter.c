@@ -2,6 +2,9 @@
 /*
  * While the module is loaded with blocks=, one page is invalid in each of so many
  * blocks of the linear map: as many page tables for whoever copies or reads them.
+ * With most=1 fewer will do, where the memory has no more:
+ *
+ *	lab_shatter: blocks=N
  */
 #include <linux/kprobes.h>
 #include <linux/mm.h>
@@ -13,6 +16,10 @@
 static unsigned int blocks;
 module_param(blocks, uint, 0400);
 MODULE_PARM_DESC(blocks, "how many blocks to split; 0: none");
+
+static bool most;
+module_param(most, bool, 0400);
+MODULE_PARM_DESC(most, "as many of them as can be had");
 
 #define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 
@@ -63,7 +70,12 @@ static int __init lab_shatter_init(void)
 	if (!pages)
 		return -ENOMEM;
 	for (; have < blocks; have++) {
+		/* The rest is for the tables, and for everybody else. */
+		if (most && si_mem_available() < totalram_pages() / 512)
+			break;
 		pages[have] = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, BLOCK_ORDER);
+		if (!pages[have] && most)
+			break;
 		if (!pages[have])
 			goto out;
 		ret = set_invalid(pages[have]);
@@ -74,6 +86,8 @@ static int __init lab_shatter_init(void)
 		addr = (unsigned long)page_address(pages[have]);
 		flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	}
+	if (most)
+		pr_info("lab_shatter: blocks=%u\n", have);
 
 	return 0;
 out:
