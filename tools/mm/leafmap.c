@@ -9,7 +9,7 @@
  *
  * It reads /sys/kernel/debug/kernel_page_tables and /proc/iomem, or copies of
  * these. With -w it looks again after so many seconds, until it is stopped or
- * TIMES are over, and says what has changed and, by the tracepoints kernel_leaf:*,
+ * TIMES are over, and says what has changed and, by the tracepoint kernel_leaf,
  * who split and why what did not come back. With -j each look is one line of JSON.
  */
 #include <err.h>
@@ -68,7 +68,7 @@ static const struct {
 	[UNSEEN]   = { "unseen", "nothing that is printed: shared with a host, or soon whole" },
 };
 
-/* The results of kernel_leaf_collapse that are none. */
+/* What the tracepoint says where nothing was split and nothing became a leaf. */
 static const struct {
 	const char *name;
 	const char *words;
@@ -388,7 +388,7 @@ static void map_free(struct map *m)
 }
 
 /*
- * What the tracepoints say between two looks.
+ * What the tracepoint says between two looks.
  */
 
 struct splitter {
@@ -519,7 +519,7 @@ static int more_refusals(const void *a, const void *b)
 	return x->count < y->count ? 1 : -(x->count > y->count);
 }
 
-/* The tracepoints have vmalloc space, too. */
+/* The tracepoint has vmalloc space, too. */
 static bool in_map(const struct map *m, const char *event)
 {
 	const char *at = strstr(event, "addr=");
@@ -529,13 +529,13 @@ static bool in_map(const struct map *m, const char *event)
 }
 
 /*
- *	    task-12    [003] d..1.   34.567890: kernel_leaf_split: addr=0xffff... leaf=pmd
+ *	    task-12    [003] d..1.   34.567890: kernel_leaf: addr=0xffff... leaf=pmd what=split
  *	    task-12    [003] d..1.   34.567891: <stack trace>
  *	 => split_pmd
  */
 static void trace_read(struct map *m)
 {
-	char comm[32] = "", *line = NULL, *at, *end;
+	char comm[32] = "", *line = NULL, *at, *end, *what;
 	FILE *f = fopen(TRACING "/trace", "r");
 	bool pending = false;
 	size_t room = 0;
@@ -557,10 +557,15 @@ static void trace_read(struct map *m)
 		if (pending)
 			splitter_add(comm, "?");
 		pending = false;
-		at = strstr(line, "kernel_leaf_split:");
-		if (at) {
+		at = strstr(line, "kernel_leaf: addr=");
+		what = at ? strstr(at, "what=") : NULL;
+		if (!what || !in_map(m, at))
+			continue;
+		what += strlen("what=");
+		what[strcspn(what, SPACE)] = 0;
+		if (!strcmp(what, "split")) {
 			end = strstr(line, " [");
-			if (!end || !in_map(m, at))
+			if (!end)
 				continue;
 			while (end > line && *end != '-')
 				end--;
@@ -569,13 +574,8 @@ static void trace_read(struct map *m)
 			pending = true;
 			continue;
 		}
-		at = strstr(line, "kernel_leaf_collapse: addr=");
-		end = at ? strstr(at, "result=") : NULL;
-		if (!end || !in_map(m, at))
-			continue;
-		end[strcspn(end, SPACE)] = 0;
 		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), strstr(at, "leaf=pud"),
-			    end + 7);
+			    what);
 	}
 	if (pending)
 		splitter_add(comm, "?");
@@ -673,7 +673,7 @@ static void print_map(const struct map *m, const struct map *before)
 static void print_trace(void)
 {
 	if (!trace.works) {
-		puts("\nno tracepoints kernel_leaf:* here: who splits is not known");
+		puts("\nno tracepoint kernel_leaf here: who splits is not known");
 		return;
 	}
 	if (trace.nr_splitters)

@@ -51,7 +51,7 @@
 #include "collapse.h"
 #include "kernel_leaf.h"
 
-/* As the tracepoints print them. */
+/* As the tracepoint prints them. */
 static_assert(PGTABLE_LEVEL_PTE == 0 && PGTABLE_LEVEL_PUD == 2);
 static_assert(KERNEL_LEAF_BUSY == 1 && KERNEL_LEAF_TABLE_ATTRS == 8);
 
@@ -234,7 +234,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		    (!in_range && leaf_range_check(addr, span)))
 			continue;
 		set_group_cont(group, level);
-		trace_kernel_leaf_collapse(addr, level, true, KERNEL_LEAF_OK);
+		trace_kernel_leaf(addr, level, true, KERNEL_LEAF_COLLAPSE);
 		if (!last)
 			first = addr;
 		last = addr + span;
@@ -284,7 +284,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
-	trace_kernel_leaf_collapse(addr, slot->level, false, KERNEL_LEAF_OK);
+	trace_kernel_leaf(addr, slot->level, false, KERNEL_LEAF_COLLAPSE);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
@@ -396,7 +396,8 @@ static int collapse_table(unsigned long start, unsigned long end,
 	/* A part of a table, in vmalloc space, has groups at the most. */
 	if (why && table_may_be_leaf(level) &&
 	    (why == KERNEL_LEAF_BUSY || end - start == table_span(level)))
-		trace_kernel_leaf_collapse(start, level + 1, false, why);
+		trace_kernel_leaf(start, level + 1, false,
+				  KERNEL_LEAF_COLLAPSE + why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
 

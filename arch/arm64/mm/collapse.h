@@ -36,7 +36,7 @@ struct ptdesc *kernel_collapse_take_deposit(unsigned long addr,
 
 /* From here on: for collapse.c, kernel_leaf.c and the deposits. */
 
-/* Why a run of entries is not one leaf, by number in kernel_leaf_collapse. */
+/* Why a run of entries is not one leaf. */
 enum kernel_leaf_refusal {
 	KERNEL_LEAF_OK,
 	KERNEL_LEAF_BUSY,	/* a change, ptdump, kexec_load(): later */

@@ -73,6 +73,10 @@ static inline bool group_is_cont(pte_t first)
 	return false;
 }
 
+/* What the tracepoint kernel_leaf says, by number. */
+#define KERNEL_LEAF_SPLIT	0
+#define KERNEL_LEAF_COLLAPSE	1	/* plus an enum kernel_leaf_refusal */
+
 /* A change splits at its two ends only, and takes two tables there at most. */
 #define KERNEL_LEAF_POOL_MAX	4
 

@@ -25,8 +25,8 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 {
 	int i;
 
-	trace_kernel_leaf_split(ALIGN_DOWN(addr, CONT_PTE_SIZE),
-				PGTABLE_LEVEL_PTE, true);
+	trace_kernel_leaf(ALIGN_DOWN(addr, CONT_PTE_SIZE), PGTABLE_LEVEL_PTE,
+			  true, KERNEL_LEAF_SPLIT);
 	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL1_SPLIT, 1);
 
 	ptep = PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES);
@@ -42,8 +42,8 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 {
 	int i;
 
-	trace_kernel_leaf_split(ALIGN_DOWN(addr, CONT_PMD_SIZE),
-				PGTABLE_LEVEL_PMD, true);
+	trace_kernel_leaf(ALIGN_DOWN(addr, CONT_PMD_SIZE), PGTABLE_LEVEL_PMD,
+			  true, KERNEL_LEAF_SPLIT);
 	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL2_SPLIT, 1);
 
 	/* In the order of split_contpte(). */
@@ -111,8 +111,8 @@ static int split_pmd(pmd_t *pmdp, pmd_t pmd, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pmd_populate(pmdp, pte_phys, tableprot);
-	trace_kernel_leaf_split(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
-				false);
+	trace_kernel_leaf(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
+			  false, KERNEL_LEAF_SPLIT);
 	kernel_leaf_count(addr, DIRECT_MAP_LEVEL2_SPLIT, 1);
 
 	return 0;
@@ -151,8 +151,8 @@ static int split_pud(pud_t *pudp, pud_t pud, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pud_populate(pudp, pmd_phys, tableprot);
-	trace_kernel_leaf_split(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
-				false);
+	trace_kernel_leaf(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
+			  false, KERNEL_LEAF_SPLIT);
 	kernel_leaf_count(addr, DIRECT_MAP_LEVEL3_SPLIT, 1);
 
 	return 0;

@@ -10,57 +10,42 @@
 
 /*
  * TRACE_DEFINE_ENUM() would cost time at each boot, so these are numbers: enum
- * pgtable_level, and enum kernel_leaf_refusal of arch/arm64/mm/collapse.h.
+ * pgtable_level; and KERNEL_LEAF_SPLIT of arch/arm64/mm/kernel_leaf.h, or
+ * KERNEL_LEAF_COLLAPSE and an enum kernel_leaf_refusal of collapse.h beside it.
  */
 #define show_kernel_leaf_level(level)					\
 	__print_symbolic(level, { 0, "pte" }, { 1, "pmd" }, { 2, "pud" })
 
-#define show_kernel_leaf_result(result)					\
-	__print_symbolic(result,					\
-		{ 0, "leaf" }, { 1, "busy" }, { 2, "range" },		\
-		{ 3, "table" }, { 4, "invalid" }, { 5, "align" },	\
-		{ 6, "address" }, { 7, "attrs" }, { 8, "table-attrs" })
+#define show_kernel_leaf_what(what)					\
+	__print_symbolic(what, { 0, "split" }, { 1, "collapse" },	\
+		{ 2, "busy" }, { 3, "range" }, { 4, "table" },		\
+		{ 5, "invalid" }, { 6, "align" }, { 7, "address" },	\
+		{ 8, "attrs" }, { 9, "table-attrs" })
 
-/* The leaf at addr was split into the next smaller ones. */
-TRACE_EVENT(kernel_leaf_split,
-	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont),
-	TP_ARGS(addr, level, cont),
-	TP_STRUCT__entry(
-		__field(unsigned long, addr)
-		__field(int, level)
-		__field(bool, cont)
-	),
-	TP_fast_assign(
-		__entry->addr = addr;
-		__entry->level = level;
-		__entry->cont = cont;
-	),
-	TP_printk("addr=%#lx leaf=%s%s", __entry->addr,
-		  __entry->cont ? "cont" : "",
-		  show_kernel_leaf_level(__entry->level))
-);
-
-/* What addr is in became one leaf; or why its table did not. */
-TRACE_EVENT(kernel_leaf_collapse,
+/*
+ * The leaf at addr was split into the next smaller ones; what addr is in became
+ * one leaf by a collapse; or why its table did not.
+ */
+TRACE_EVENT(kernel_leaf,
 	TP_PROTO(unsigned long addr, enum pgtable_level level, bool cont,
-		 int result),
-	TP_ARGS(addr, level, cont, result),
+		 int what),
+	TP_ARGS(addr, level, cont, what),
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)
 		__field(int, level)
 		__field(bool, cont)
-		__field(int, result)
+		__field(int, what)
 	),
 	TP_fast_assign(
 		__entry->addr = addr;
 		__entry->level = level;
 		__entry->cont = cont;
-		__entry->result = result;
+		__entry->what = what;
 	),
-	TP_printk("addr=%#lx leaf=%s%s result=%s", __entry->addr,
+	TP_printk("addr=%#lx leaf=%s%s what=%s", __entry->addr,
 		  __entry->cont ? "cont" : "",
 		  show_kernel_leaf_level(__entry->level),
-		  show_kernel_leaf_result(__entry->result))
+		  show_kernel_leaf_what(__entry->what))
 );
 
 #endif /* _TRACE_KERNEL_LEAF_H */

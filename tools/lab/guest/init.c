@@ -115,6 +115,8 @@ static bool option(const char *name, const char *value)
 		return choose(value, "refused", "works", &opt.unplug_refused);
 	if (!strcmp(name, "worker"))
 		return snprintf(opt.worker, sizeof(opt.worker), "%s", value) > 0;
+	if (!strcmp(name, "without"))
+		return find_worker(value) && snprintf(opt.without, sizeof(opt.without), "%s", value) > 0;
 	if (!strcmp(name, "bench"))
 		return snprintf(opt.bench, sizeof(opt.bench), "%s", value) > 0;
 	if (!strcmp(name, "next"))

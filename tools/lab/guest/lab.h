@@ -70,6 +70,7 @@ enum lab_expect {
  * @worker: the name, or a part of it, of the functions that the idle check
  *	must not see running
  * @bench: the workload of the step bench
+ * @without: the workload that "mixed" does without
  */
 struct lab_options {
 	char steps[256];
@@ -104,6 +105,7 @@ struct lab_options {
 	bool unplug_refused;
 	char worker[64];
 	char bench[64];
+	char without[16];
 };
 
 extern struct lab_options opt;

@@ -18,6 +18,7 @@
 #include "lab.h"
 
 #define INSTANCE	TRACEFS "/instances/counters"
+#define EVENT		INSTANCE "/events/kernel_leaf/kernel_leaf"
 #define SIZES		"/sys/module/lab_audit/parameters/sizes"
 #define QUIET_MS	2500
 #define LINEAR_END	"0xffff800000000000"
@@ -26,16 +27,15 @@
 static const struct {
 	const char *vmstat;
 	const char *event;
-	const char *leaf;
 } kinds[] = {
-	{ "direct_map_cont_level1_splits", "kernel_leaf_split:", "contpte" },
-	{ "direct_map_cont_level1_collapses", "kernel_leaf_collapse:", "contpte" },
-	{ "direct_map_level2_splits", "kernel_leaf_split:", "pmd" },
-	{ "direct_map_level2_collapses", "kernel_leaf_collapse:", "pmd" },
-	{ "direct_map_cont_level2_splits", "kernel_leaf_split:", "contpmd" },
-	{ "direct_map_cont_level2_collapses", "kernel_leaf_collapse:", "contpmd" },
-	{ "direct_map_level3_splits", "kernel_leaf_split:", "pud" },
-	{ "direct_map_level3_collapses", "kernel_leaf_collapse:", "pud" },
+	{ "direct_map_cont_level1_splits", " leaf=contpte what=split\n" },
+	{ "direct_map_cont_level1_collapses", " leaf=contpte what=collapse\n" },
+	{ "direct_map_level2_splits", " leaf=pmd what=split\n" },
+	{ "direct_map_level2_collapses", " leaf=pmd what=collapse\n" },
+	{ "direct_map_cont_level2_splits", " leaf=contpmd what=split\n" },
+	{ "direct_map_cont_level2_collapses", " leaf=contpmd what=collapse\n" },
+	{ "direct_map_level3_splits", " leaf=pud what=split\n" },
+	{ "direct_map_level3_collapses", " leaf=pud what=collapse\n" },
 };
 
 #define KINDS	ARRAY_SIZE(kinds)
@@ -127,18 +127,16 @@ static bool counts_read(uint64_t *vmstat, uint64_t *audit)
 
 static bool trace_begin(void)
 {
-	static const char split[] = "addr < " LINEAR_END;
-	static const char leaf[] = "result == 0 && addr < " LINEAR_END;
+	/* Splits and collapses. */
+	static const char filter[] = "what <= 1 && addr < " LINEAR_END;
 
 	return !mkdir(INSTANCE, 0700) && write_file(INSTANCE "/buffer_size_kb", "8192") &&
-	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_split/filter", split) &&
-	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_collapse/filter", leaf);
+	       write_file(EVENT "/filter", filter);
 }
 
 static bool trace_switch(const char *on)
 {
-	return write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_split/enable", on) &&
-	       write_file(INSTANCE "/events/kernel_leaf/kernel_leaf_collapse/enable", on);
+	return write_file(EVENT "/enable", on);
 }
 
 static bool trace_lost(void)
@@ -162,12 +160,8 @@ static void trace_count(uint64_t *v)
 	memset(v, 0, KINDS * sizeof(*v));
 	while (f && getline(&line, &room, f) > 0) {
 		leaf = strstr(line, " leaf=");
-		if (!leaf)
-			continue;
-		leaf += strlen(" leaf=");
-		leaf[strcspn(leaf, " \n")] = 0;
-		for (size_t i = 0; i < KINDS; i++)
-			v[i] += strstr(line, kinds[i].event) && !strcmp(leaf, kinds[i].leaf);
+		for (size_t i = 0; leaf && i < KINDS; i++)
+			v[i] += !strncmp(leaf, kinds[i].event, strlen(kinds[i].event));
 	}
 	free(line);
 	if (f)

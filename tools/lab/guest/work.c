@@ -78,7 +78,7 @@ bool run_worker(const struct worker *w, unsigned int times)
 
 static bool takes_part(const struct worker *w)
 {
-	return !w->there || w->there();
+	return strcmp(w->name, opt.without) && (!w->there || w->there());
 }
 
 static pid_t start_churn(const struct worker *w, unsigned int cpu)

@@ -2,13 +2,14 @@
 # Sourced behind lib.sh by what runs a program of another Debian suite with that suite's own C library: nothing is installed.
 
 # fetch_debs NAME 'SUITE...' MIB LIST FILE...: into $BUILD/NAME/root, the named FILEs (patterns) of the packages in LIST, whose lines
-# are `architecture package version sha256`, and all shared libraries. $BUILD/NAME/debs says what is there.
+# are `architecture package version sha256`, and all shared libraries. $BUILD/NAME/debs says what is there. DEBS_ARCH=arm64 is for
+# what the guest runs, not this machine.
 sum_ok() { [ -f "$1" ] && [ "$(sha256sum < "$1")" = "$2  -" ]; }
 fetch_debs() {
 	local name=$1 suites=$2 mib=$3 list=$4 dir arch apt debs a package version sum deb updated='' files
 	shift 4
 	make_build
-	dir=$BUILD/$name apt=$BUILD/apt-$name arch=$(dpkg --print-architecture 2>/dev/null)
+	dir=$BUILD/$name apt=$BUILD/apt-$name arch=${DEBS_ARCH-$(dpkg --print-architecture 2>/dev/null)}
 	debs=$(grep "^$arch " "$list") && [ -n "$arch" ] || die "no $name is known for ${arch:-a machine without dpkg}; add it to ${list#"$TOP/"}"
 	exec 8> "$BUILD/.$name.lock" && flock -w 300 8 || die "another make fetches $name into $BUILD; wait for it"
 	[ "$(cat "$dir/debs" 2>/dev/null)" != "$debs" ] || return 0
@@ -20,6 +21,7 @@ fetch_debs() {
 		if ! sum_ok "$deb" "$sum"; then
 			if [ -z "$updated" ]; then
 				private_apt "$apt" "$suites" || die "can't get $name: no apt with a Debian mirror"
+				APT+=(-o APT::Architecture="$arch" -o APT::Architectures::="$arch")
 				note "fetching $name from Debian's $suites ($mib MiB)" >&2
 				apt-get "${APT[@]}" update > "$TMP/log" 2>&1 || die "can't get $name: apt-get update: $(last_line); mend the network"
 				updated=1

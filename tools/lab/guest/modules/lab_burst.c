@@ -21,18 +21,14 @@
  * whether the worker comes to an end with it: lab_burst: stray=gone, or stray=queued.
  */
 #include <linux/delay.h>
-#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
 
-#include <asm/barrier.h>
-#include <asm/sysreg.h>
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned int blocks;
 module_param(blocks, uint, 0400);
@@ -42,34 +38,9 @@ static bool stray;
 module_param(stray, bool, 0400);
 MODULE_PARM_DESC(stray, "queue a table that no address leads to");
 
-#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
-
 #define SECONDS		10
 
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
-
-static u64 ticks(void)
-{
-	isb();
-	return read_sysreg(cntvct_el0);
-}
-
-/* What the tracepoints said, under the lock. */
+/* What the tracepoint said, under the lock. */
 static DEFINE_SPINLOCK(lock);
 static u64 first, last, idle, longest;
 static u64 longest_wait;
@@ -118,16 +89,17 @@ static void was_looked_at(unsigned long addr, enum pgtable_level level)
 }
 
 static void was_looked(void *data, unsigned long addr, enum pgtable_level level,
-		       bool cont, int result)
+		       bool cont, int what)
 {
-	const int busy = 1; /* KERNEL_LEAF_BUSY of arch/arm64/mm/collapse.h */
+	/* As the event prints them. */
+	enum { SPLIT, COLLAPSE, BUSY };
 	u64 now = ticks();
 
 	guard(spinlock_irqsave)(&lock);
-	if (cont || result == busy)
+	if (cont || what == SPLIT || what == BUSY)
 		return;
 	was_looked_at(addr, level);
-	if (result)
+	if (what != COLLAPSE)
 		return;
 	if (level == PGTABLE_LEVEL_PMD)
 		is_queued_now(addr, PGTABLE_LEVEL_PUD);
@@ -165,7 +137,7 @@ static struct {
 	void *probe;
 	struct tracepoint *tp;
 } events[] = {
-	{ "kernel_leaf_collapse", was_looked },
+	{ "kernel_leaf", was_looked },
 	{ "sched_switch", was_switched },
 };
 
@@ -356,9 +328,7 @@ static int __init lab_burst_init(void)
 	if (!blocks)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
-	if (!set_invalid || !set_default)
+	if (!find_changes())
 		return -ENXIO;
 	for_each_kernel_tracepoint(look_for, NULL);
 	for (int i = 0; i < ARRAY_SIZE(events); i++) {

@@ -10,7 +10,6 @@
  * tools/lab/bench/plugins/tlb.c, which counts the TLBIs and barriers of each phase.
  */
 #include <linux/jiffies.h>
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -18,46 +17,14 @@
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 
-#include <asm/barrier.h>
-#include <asm/sysreg.h>
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned int rounds;
 module_param(rounds, uint, 0400);
 MODULE_PARM_DESC(rounds, "blocks to split, and changes of a page that is split already; 0: nothing");
 
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
 static int (*memory_ro)(unsigned long addr, int pages);
 static int (*memory_rw)(unsigned long addr, int pages);
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
-
-static u64 ticks(void)
-{
-	isb();
-	return read_sysreg(cntvct_el0);
-}
-
-static void mark(const char *name)
-{
-	static char text[64] __aligned(64);
-
-	strscpy(text, name, sizeof(text));
-	asm volatile("mov x0, %0\n\thint #127" : : "r" (text) : "x0", "memory");
-}
 
 static u64 *samples;
 static unsigned int nr_samples;
@@ -238,11 +205,9 @@ static int __init lab_cost_init(void)
 	if (!rounds)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
 	memory_ro = find("set_memory_ro");
 	memory_rw = find("set_memory_rw");
-	if (!set_invalid || !set_default || !memory_ro || !memory_rw)
+	if (!find_changes() || !memory_ro || !memory_rw)
 		return -ENXIO;
 
 	return measure();

@@ -18,27 +18,11 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
-#define BLOCK_ORDER	min_t(unsigned int, PMD_SHIFT - PAGE_SHIFT, MAX_PAGE_ORDER)
+#define ORDER	min_t(unsigned int, BLOCK_ORDER, MAX_PAGE_ORDER)
 
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
 static atomic_t vetoes, nomem;
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
 
 /* Instead of kernel_leaf_pool_fill(), which an unmodified kernel has not. */
 static int __kprobes maybe_nomem(struct kprobe *kp, struct pt_regs *regs)
@@ -60,7 +44,7 @@ static bool fill_probed;
 /* All that is free, so nobody else has it; movable, so it may be in a DIMM. */
 static int shatter(u64 start, u64 size)
 {
-	unsigned int n = 0, changed = 0, room = totalram_pages() >> BLOCK_ORDER;
+	unsigned int n = 0, changed = 0, room = totalram_pages() >> ORDER;
 	struct page **pages = kvcalloc(room, sizeof(*pages), GFP_KERNEL);
 	int ret = 0;
 
@@ -69,7 +53,7 @@ static int shatter(u64 start, u64 size)
 
 	for (; n < room; n++) {
 		pages[n] = alloc_pages(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN |
-				       __GFP_NORETRY, BLOCK_ORDER);
+				       __GFP_NORETRY, ORDER);
 		if (!pages[n])
 			break;
 	}
@@ -86,7 +70,7 @@ static int shatter(u64 start, u64 size)
 		changed++;
 	}
 	while (n)
-		__free_pages(pages[--n], BLOCK_ORDER);
+		__free_pages(pages[--n], ORDER);
 	kvfree(pages);
 	pr_info("lab_dimm: %u blocks shattered\n", changed);
 
@@ -144,8 +128,7 @@ static struct notifier_block veto_nb = {
 
 static int __init lab_dimm_init(void)
 {
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
+	find_changes();
 	fill_probed = !register_kprobe(&fill);
 
 	return register_memory_notifier(&veto_nb);

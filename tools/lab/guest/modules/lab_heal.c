@@ -25,20 +25,16 @@
  */
 #include <linux/delay.h>
 #include <linux/kernel_stat.h>
-#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 #include <linux/vmstat.h>
 
-#include <asm/barrier.h>
-#include <asm/sysreg.h>
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned int blocks;
 module_param(blocks, uint, 0400);
@@ -48,31 +44,7 @@ static bool all;
 module_param(all, bool, 0400);
 MODULE_PARM_DESC(all, "all of them, with what a change has to wait for meanwhile");
 
-#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
-
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
 static void (*flush)(void);
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
-
-static u64 ticks(void)
-{
-	isb();
-	return read_sysreg(cntvct_el0);
-}
 
 static int split(struct page **pages, unsigned int n)
 {
@@ -142,18 +114,6 @@ static u64 idle_us(void)
 		sum += get_cpu_idle_time_us(cpu, NULL);
 
 	return sum;
-}
-
-/* init_mm is not exported, but the CPU knows where its tables are. */
-static bool is_split(struct page *page)
-{
-	unsigned long addr = (unsigned long)page_address(page);
-	pgd_t *pgd = phys_to_virt(read_sysreg(ttbr1_el1) & GENMASK_ULL(47, 1));
-	pud_t *pud = pud_offset(p4d_offset(pgd_offset_pgd(pgd, addr), addr), addr);
-
-	/* A table that is folded meanwhile lives this long. */
-	guard(rcu)();
-	return !pud_leaf(*pud) && !pmd_leaf(*pmd_offset(pud, addr));
 }
 
 static struct changer {
@@ -318,9 +278,7 @@ static int __init lab_heal_init(void)
 	if (!blocks)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
-	if (!set_invalid || !set_default)
+	if (!find_changes())
 		return -ENXIO;
 	flush = find("kernel_collapse_flush");
 	if (!flush) {

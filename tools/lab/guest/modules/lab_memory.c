@@ -8,13 +8,12 @@
  * free, not on their way to be, and no table may be counted out that was not
  * counted in.
  */
-#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned long long start;
 module_param(start, ullong, 0400);
@@ -27,23 +26,6 @@ MODULE_PARM_DESC(size, "its size");
 static unsigned int rounds = 10;
 module_param(rounds, uint, 0400);
 MODULE_PARM_DESC(rounds, "how often it comes and goes");
-
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
 
 struct changer {
 	struct task_struct *task;
@@ -210,9 +192,7 @@ static int __init lab_memory_init(void)
 	if (!size)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
-	if (!set_invalid || !set_default)
+	if (!find_changes())
 		return -ENXIO;
 
 	for (unsigned int i = 0; i < rounds; i++) {

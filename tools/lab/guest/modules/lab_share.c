@@ -19,17 +19,13 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
-#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pgtable.h>
-#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include <asm/sysreg.h>
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned int rounds;
 module_param(rounds, uint, 0400);
@@ -39,39 +35,14 @@ static unsigned int seconds;
 module_param(seconds, uint, 0400);
 MODULE_PARM_DESC(seconds, "of changes beside the worker; 0: none");
 
-#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 /* So much that 64 CPUs find a gibibyte each. */
 #define MAX_BLOCKS	(80 * 512)
 #define MAX_CPUS	64
 #define MAX_BESIDE	1024
 
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
 /* With the series: the worker waits, so that all finds the tables as it left them. */
 static void (*pause)(void);
 static void (*resume)(void);
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
-
-static void mark(const char *name)
-{
-	static char text[64] __aligned(64);
-
-	strscpy(text, name, sizeof(text));
-	asm volatile("mov x0, %0\n\thint #127" : : "r" (text) : "x0", "memory");
-}
 
 static struct changer {
 	struct page *page;
@@ -145,18 +116,6 @@ static int run(const char *name, struct page **pages, unsigned int cpus)
 	mark("-");
 
 	return ret;
-}
-
-/* init_mm is not exported, but the CPU knows where its tables are. */
-static bool is_split(struct page *page)
-{
-	unsigned long addr = (unsigned long)page_address(page);
-	pgd_t *pgd = phys_to_virt(read_sysreg(ttbr1_el1) & GENMASK_ULL(47, 1));
-	pud_t *pud = pud_offset(p4d_offset(pgd_offset_pgd(pgd, addr), addr), addr);
-
-	/* A table that is folded meanwhile lives this long. */
-	guard(rcu)();
-	return !pud_leaf(*pud) && !pmd_leaf(*pmd_offset(pud, addr));
 }
 
 static unsigned int count_split(struct page **pages, unsigned int n)
@@ -302,9 +261,7 @@ static int __init lab_share_init(void)
 	if (!rounds)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
-	if (!set_invalid || !set_default)
+	if (!find_changes())
 		return -ENXIO;
 
 	blocks = kvcalloc(MAX_BLOCKS, sizeof(*blocks), GFP_KERNEL);

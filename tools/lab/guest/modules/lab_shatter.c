@@ -6,12 +6,11 @@
  *
  *	lab_shatter: blocks=N
  */
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include <asm/tlbflush.h>
+#include "lab_page.h"
 
 static unsigned int blocks;
 module_param(blocks, uint, 0400);
@@ -21,27 +20,8 @@ static bool most;
 module_param(most, bool, 0400);
 MODULE_PARM_DESC(most, "as many of them as can be had");
 
-#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
-
-/* They are not for modules; a kprobe tells where they are. */
-static int (*set_invalid)(struct page *page);
-static int (*set_default)(struct page *page);
-
 static struct page **pages;
 static unsigned int have;
-
-static void *find(const char *name)
-{
-	struct kprobe kp = { .symbol_name = name };
-	void *addr;
-
-	if (register_kprobe(&kp))
-		return NULL;
-	addr = kp.addr;
-	unregister_kprobe(&kp);
-
-	return addr;
-}
 
 static void lab_shatter_exit(void)
 {
@@ -61,9 +41,7 @@ static int __init lab_shatter_init(void)
 	if (!blocks)
 		return 0;
 
-	set_invalid = find("set_direct_map_invalid_noflush");
-	set_default = find("set_direct_map_default_noflush");
-	if (!set_invalid || !set_default)
+	if (!find_changes())
 		return -ENXIO;
 
 	pages = kvcalloc(blocks, sizeof(*pages), GFP_KERNEL);

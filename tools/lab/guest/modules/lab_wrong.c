@@ -3,10 +3,11 @@
  * Does to kernel memory what must never be done, so that the checks of lab=sample
  * can be seen to notice.
  */
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/vmalloc.h>
+
+#include "lab_find.h"
 
 static bool wx;
 module_param(wx, bool, 0400);
@@ -18,19 +19,11 @@ MODULE_PARM_DESC(stray, "give a page back whose linear mapping is read-only");
 
 static void *page;
 
-/* They are not for modules; a kprobe tells where they are. */
 static int change(const char *name, void *addr)
 {
-	struct kprobe kp = { .symbol_name = name };
-	int (*fn)(unsigned long addr, int pages);
-	int ret = register_kprobe(&kp);
+	int (*fn)(unsigned long addr, int pages) = find(name);
 
-	if (ret)
-		return ret;
-	fn = (void *)kp.addr;
-	unregister_kprobe(&kp);
-
-	return fn((unsigned long)addr, 1);
+	return fn ? fn((unsigned long)addr, 1) : -ENXIO;
 }
 
 static int __init lab_wrong_init(void)
