@@ -100,7 +100,10 @@ def readme(folder):
 def compare(folder):
     """Of what all CPUs do at once a snapshot is what it is: half or twice as much. The rest is the same each time, but for a few."""
     text = sys.stdin.read().splitlines()
-    for work, row in readme_rows(folder):
+    rows = list(readme_rows(folder))
+    if len(rows) < len(README):
+        print(f'{folder} has {len(rows)} of {len(README)} rows: make was stopped; run it again')
+    for work, row in rows:
         what = row.split(' | ')[0] + ' |'
         found = [line for line in text if line.startswith(what)]
         if not found:

@@ -7,7 +7,7 @@ set -u
 die_status=2
 
 usage="usage: run.sh [options] IMAGE INITRD
-  -m MACHINE         which CPUs have FEAT_BBM level 3 without conflict aborts (bbml3):
+  -m MACHINE         which CPUs have BBML3, level 3 of FEAT_BBM (bbml3):
 $(machine_help 23)
                      x86 is another machine, with blocks of 2 MiB and 1 GiB, for a bzImage: -c, -M, -t, -a, -b, -w, -o, -i, -f, -s, -q
   -R                 as a Realm (Arm CCA): mixed, reverse, late and -R run under the EL2 model, see tools/lab/model/README.md
