@@ -46,8 +46,6 @@
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
-#include <trace/events/kernel_leaf.h>
-
 #include "collapse.h"
 #include "kernel_leaf.h"
 
@@ -224,7 +222,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 	const bool in_range = level == PGTABLE_LEVEL_PTE &&
 			      !leaf_range_check(addr, size);
 	unsigned long end = addr + size;
-	unsigned long first = 0, last = 0, nr = 0;
+	unsigned long first = 0, last = 0;
 
 	lazy_mmu_mode_enable();
 	for (; addr != end; addr += span, group += cont) {
@@ -234,19 +232,14 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		    (!in_range && leaf_range_check(addr, span)))
 			continue;
 		set_group_cont(group, level);
-		trace_kernel_leaf(addr, level, true, KERNEL_LEAF_COLLAPSE);
+		kernel_leaf_event(addr, level, true, KERNEL_LEAF_COLLAPSE);
 		if (!last)
 			first = addr;
 		last = addr + span;
-		nr++;
 	}
 	lazy_mmu_mode_disable();
-	if (last) {
+	if (last)
 		flush_folded_leaves(first, last);
-		kernel_leaf_count(first, level == PGTABLE_LEVEL_PTE ?
-				  DIRECT_MAP_CONT_LEVEL1_COLLAPSE :
-				  DIRECT_MAP_CONT_LEVEL2_COLLAPSE, nr);
-	}
 }
 
 /* Store a PMD or PUD. The caller's TLB maintenance has the barriers. */
@@ -278,13 +271,10 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	if (!mmap_read_trylock(&init_mm))
 		return KERNEL_LEAF_BUSY;
 
-	kernel_leaf_count(addr, slot->level == PGTABLE_LEVEL_PMD ?
-			  DIRECT_MAP_LEVEL2_COLLAPSE :
-			  DIRECT_MAP_LEVEL3_COLLAPSE, 1);
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
-	trace_kernel_leaf(addr, slot->level, false, KERNEL_LEAF_COLLAPSE);
+	kernel_leaf_event(addr, slot->level, false, KERNEL_LEAF_COLLAPSE);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
@@ -396,7 +386,7 @@ static int collapse_table(unsigned long start, unsigned long end,
 	/* A part of a table, in vmalloc space, has groups at the most. */
 	if (why && table_may_be_leaf(level) &&
 	    (why == KERNEL_LEAF_BUSY || end - start == table_span(level)))
-		trace_kernel_leaf(start, level + 1, false,
+		kernel_leaf_event(start, level + 1, false,
 				  KERNEL_LEAF_COLLAPSE + why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
@@ -575,9 +565,6 @@ void kernel_collapse_flush(void)
  */
 void kernel_collapse_forget(unsigned long start, unsigned long end)
 {
-	if (!kernel_collapse_enabled())
-		return;
-
 	for (int level = PGTABLE_LEVEL_PTE; level <= PGTABLE_LEVEL_PMD; level++) {
 		const unsigned long span = table_span(level);
 		unsigned long addr = ALIGN_DOWN(start, span);

@@ -110,7 +110,7 @@ void deposits_drop(unsigned long start, unsigned long end);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 void kernel_collapse_flush(void);
-unsigned int kernel_collapse_nr_deposits(void);
+extern unsigned int nr_deposits;
 void flush_replaced_table(unsigned long start, unsigned long end);
 void flush_folded_leaves(unsigned long start, unsigned long end);
 #endif

@@ -25,9 +25,6 @@
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/rwsem.h>
-#include <linux/vmstat.h>
-
-#include <asm/mmu.h>
 
 /* The largest leaf that the linear map may hold. */
 #define KERNEL_LEAF_MAX_SHIFT	\
@@ -73,7 +70,7 @@ static inline bool group_is_cont(pte_t first)
 	return false;
 }
 
-/* What the tracepoint kernel_leaf says, by number. */
+/* What kernel_leaf_event() is told, and the tracepoint says. */
 #define KERNEL_LEAF_SPLIT	0
 #define KERNEL_LEAF_COLLAPSE	1	/* plus an enum kernel_leaf_refusal */
 
@@ -105,7 +102,12 @@ struct kernel_leaf_region {
 
 extern struct kernel_leaf_region kernel_leaf_regions[KERNEL_LEAF_REGIONS];
 
-struct kernel_leaf_region *kernel_leaf_region(unsigned long addr) __attribute_const__;
+/* Two addresses in one leaf have the same region. */
+static inline struct kernel_leaf_region *kernel_leaf_region(unsigned long addr)
+{
+	return &kernel_leaf_regions[(addr >> KERNEL_LEAF_MAX_SHIFT) %
+				    KERNEL_LEAF_REGIONS];
+}
 
 static inline unsigned long kernel_leaf_region_end(unsigned long addr,
 						   unsigned long end)
@@ -129,6 +131,8 @@ static inline pud_t *kernel_pud_find(unsigned long addr)
 	return p4d_none(p4dp_get(p4dp)) ? NULL : pud_offset(p4dp, addr);
 }
 
+void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
+		       int what);
 bool kernel_leaf_may_split(unsigned long addr);
 bool kernel_leaf_resize_trylock(void);
 void kernel_leaf_resize_unlock(void);
@@ -143,17 +147,6 @@ void kernel_leaf_pool_drain(struct kernel_leaf_pool *pool);
 void kernel_pgtable_free_rcu(struct ptdesc *pt);
 int update_range_prot(unsigned long start, unsigned long size,
 		      pgprot_t set_mask, pgprot_t clear_mask);
-
-/*
- * Beside each tracepoint of a split or a new leaf, for /proc/vmstat: of the
- * linear map alone, and not before the counters are each CPU's own.
- */
-static inline void kernel_leaf_count(unsigned long addr, enum vm_event_item item,
-				     long nr)
-{
-	if (__is_lm_address(addr) && page_alloc_available)
-		count_vm_events(item, nr);
-}
 
 extern bool linear_map_requires_bbml3;
 extern bool linear_map_from_pages;

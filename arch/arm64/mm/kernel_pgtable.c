@@ -11,6 +11,7 @@
 #include <asm/sections.h>
 
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 
 #include "collapse.h"
 #include "kernel_leaf.h"
@@ -165,7 +166,7 @@ phys_addr_t __ref kernel_leaf_pool_take(struct kernel_leaf_pool *pool,
 #define DEPOSIT_BUCKETS	64
 
 static struct list_head deposits[DEPOSIT_BUCKETS];
-static unsigned int nr_deposits;
+VISIBLE_IF_KUNIT unsigned int nr_deposits;
 static DEFINE_SPINLOCK(deposit_lock);
 
 void __init deposits_init(void)
@@ -258,10 +259,3 @@ void kernel_collapse_leaf_changed(unsigned long addr, unsigned long size,
 	    leaf_is_default(leaf, addr))
 		deposits_drop(addr, addr + size);
 }
-
-#if IS_ENABLED(CONFIG_KUNIT)
-unsigned int kernel_collapse_nr_deposits(void)
-{
-	return READ_ONCE(nr_deposits);
-}
-#endif

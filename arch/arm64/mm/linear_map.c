@@ -373,7 +373,7 @@ static int __init kernel_collapse_linear_map(void)
 	phys_addr_t start, end;
 	u64 i;
 
-	if (!kernel_collapse_enabled() || !linear_map_pages_first)
+	if (!linear_map_pages_first)
 		return 0;
 
 	collapse_image_alias = true;

@@ -7,7 +7,9 @@
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 #include <linux/unroll.h>
+#include <linux/vmstat.h>
 
+#include <asm/mmu.h>
 #include <asm/tlbflush.h>
 
 #define CREATE_TRACE_POINTS
@@ -15,6 +17,35 @@
 
 #include "collapse.h"
 #include "kernel_leaf.h"
+
+/*
+ * A split, a new leaf, or why there is none. This is the tracepoint's only place:
+ * each costs some time as the kernel boots.
+ */
+void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
+		       int what)
+{
+	static const enum vm_event_item items[][2][2] = {
+		[PGTABLE_LEVEL_PTE] = {
+			[true] = { DIRECT_MAP_CONT_LEVEL1_SPLIT,
+				   DIRECT_MAP_CONT_LEVEL1_COLLAPSE },
+		},
+		[PGTABLE_LEVEL_PMD] = {
+			{ DIRECT_MAP_LEVEL2_SPLIT, DIRECT_MAP_LEVEL2_COLLAPSE },
+			{ DIRECT_MAP_CONT_LEVEL2_SPLIT,
+			  DIRECT_MAP_CONT_LEVEL2_COLLAPSE },
+		},
+		[PGTABLE_LEVEL_PUD] = {
+			{ DIRECT_MAP_LEVEL3_SPLIT, DIRECT_MAP_LEVEL3_COLLAPSE },
+		},
+	};
+
+	trace_kernel_leaf(addr, level, cont, what);
+	/* Not before the counters are each CPU's own. */
+	if (what <= KERNEL_LEAF_COLLAPSE && __is_lm_address(addr) &&
+	    page_alloc_available)
+		count_vm_event(items[level][cont][what]);
+}
 
 /*
  * Unfold a contiguous group: its first entry loses CONT last of all. So who
@@ -25,9 +56,8 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 {
 	int i;
 
-	trace_kernel_leaf(ALIGN_DOWN(addr, CONT_PTE_SIZE), PGTABLE_LEVEL_PTE,
+	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PTE_SIZE), PGTABLE_LEVEL_PTE,
 			  true, KERNEL_LEAF_SPLIT);
-	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL1_SPLIT, 1);
 
 	ptep = PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES);
 	for (i = CONT_PTES - 1; i > 0; i--)
@@ -42,9 +72,8 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 {
 	int i;
 
-	trace_kernel_leaf(ALIGN_DOWN(addr, CONT_PMD_SIZE), PGTABLE_LEVEL_PMD,
+	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PMD_SIZE), PGTABLE_LEVEL_PMD,
 			  true, KERNEL_LEAF_SPLIT);
-	kernel_leaf_count(addr, DIRECT_MAP_CONT_LEVEL2_SPLIT, 1);
 
 	/* In the order of split_contpte(). */
 	pmdp = PTR_ALIGN_DOWN(pmdp, sizeof(*pmdp) * CONT_PMDS);
@@ -111,9 +140,8 @@ static int split_pmd(pmd_t *pmdp, pmd_t pmd, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pmd_populate(pmdp, pte_phys, tableprot);
-	trace_kernel_leaf(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
+	kernel_leaf_event(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
 			  false, KERNEL_LEAF_SPLIT);
-	kernel_leaf_count(addr, DIRECT_MAP_LEVEL2_SPLIT, 1);
 
 	return 0;
 }
@@ -151,9 +179,8 @@ static int split_pud(pud_t *pudp, pud_t pud, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pud_populate(pudp, pmd_phys, tableprot);
-	trace_kernel_leaf(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
+	kernel_leaf_event(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
 			  false, KERNEL_LEAF_SPLIT);
-	kernel_leaf_count(addr, DIRECT_MAP_LEVEL3_SPLIT, 1);
 
 	return 0;
 }
@@ -292,13 +319,6 @@ void __init kernel_leaf_regions_init(void)
 		init_rwsem(&kernel_leaf_regions[i].lock);
 		mutex_init(&kernel_leaf_regions[i].split_lock);
 	}
-}
-
-/* Two addresses in one leaf have the same region. */
-struct kernel_leaf_region *kernel_leaf_region(unsigned long addr)
-{
-	return &kernel_leaf_regions[(addr >> KERNEL_LEAF_MAX_SHIFT) %
-				    KERNEL_LEAF_REGIONS];
 }
 
 /**

@@ -9,12 +9,13 @@
 #include <linux/tracepoint.h>
 
 /*
- * TRACE_DEFINE_ENUM() would cost time at each boot, so these are numbers: enum
- * pgtable_level; and KERNEL_LEAF_SPLIT of arch/arm64/mm/kernel_leaf.h, or
+ * TRACE_DEFINE_ENUM() would cost time at each boot, so these are numbers: twice an
+ * enum pgtable_level; and KERNEL_LEAF_SPLIT of arch/arm64/mm/kernel_leaf.h, or
  * KERNEL_LEAF_COLLAPSE and an enum kernel_leaf_refusal of collapse.h beside it.
  */
-#define show_kernel_leaf_level(level)					\
-	__print_symbolic(level, { 0, "pte" }, { 1, "pmd" }, { 2, "pud" })
+#define show_kernel_leaf_size(leaf)					\
+	__print_symbolic(leaf, { 0, "pte" }, { 1, "contpte" },		\
+		{ 2, "pmd" }, { 3, "contpmd" }, { 4, "pud" })
 
 #define show_kernel_leaf_what(what)					\
 	__print_symbolic(what, { 0, "split" }, { 1, "collapse" },	\
@@ -32,19 +33,16 @@ TRACE_EVENT(kernel_leaf,
 	TP_ARGS(addr, level, cont, what),
 	TP_STRUCT__entry(
 		__field(unsigned long, addr)
-		__field(int, level)
-		__field(bool, cont)
+		__field(int, leaf)
 		__field(int, what)
 	),
 	TP_fast_assign(
 		__entry->addr = addr;
-		__entry->level = level;
-		__entry->cont = cont;
+		__entry->leaf = 2 * level + cont;
 		__entry->what = what;
 	),
-	TP_printk("addr=%#lx leaf=%s%s what=%s", __entry->addr,
-		  __entry->cont ? "cont" : "",
-		  show_kernel_leaf_level(__entry->level),
+	TP_printk("addr=%#lx leaf=%s what=%s", __entry->addr,
+		  show_kernel_leaf_size(__entry->leaf),
 		  show_kernel_leaf_what(__entry->what))
 );
 

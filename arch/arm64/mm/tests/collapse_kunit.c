@@ -721,7 +721,7 @@ static void grace_period(struct kunit *test)
  */
 static void deposit(struct kunit *test)
 {
-	unsigned int before = kernel_collapse_nr_deposits();
+	unsigned int before = READ_ONCE(nr_deposits);
 	struct leaf_pages *p = block_get(test, PMD_SIZE);
 
 	for (int whole = 0; whole < 2; whole++) {
@@ -734,7 +734,7 @@ static void deposit(struct kunit *test)
 		collapse_now(test, p->addr);
 		KUNIT_EXPECT_EQ(test, PMD_SIZE, leaf_size(p->addr));
 		KUNIT_EXPECT_EQ(test, (phys_addr_t)-1, hw_translate(p->addr, true));
-		KUNIT_EXPECT_EQ(test, before + 1, kernel_collapse_nr_deposits());
+		KUNIT_EXPECT_EQ(test, before + 1, READ_ONCE(nr_deposits));
 
 		kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
 		for (unsigned long a = p->addr; !whole && a < p->addr + PMD_SIZE; a += PAGE_SIZE)
@@ -742,7 +742,7 @@ static void deposit(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, leaf_change(p->addr, PMD_SIZE, &to_rw));
 		kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
 		KUNIT_EXPECT_EQ(test, __pa(p->addr), hw_translate(p->addr, true));
-		KUNIT_EXPECT_EQ(test, before, kernel_collapse_nr_deposits());
+		KUNIT_EXPECT_EQ(test, before, READ_ONCE(nr_deposits));
 		collapse_to(test, p->addr, PMD_SIZE);
 	}
 }
@@ -750,7 +750,7 @@ static void deposit(struct kunit *test)
 /* Memory that a Realm shares can be taken back without memory for tables. */
 static void deposit_shared(struct kunit *test)
 {
-	unsigned int before = kernel_collapse_nr_deposits();
+	unsigned int before = READ_ONCE(nr_deposits);
 	const unsigned int nr = PMD_SIZE >> PAGE_SHIFT;
 	struct leaf_pages *p;
 
@@ -764,14 +764,14 @@ static void deposit_shared(struct kunit *test)
 	for (int i = 0; i < 2; i++) {
 		collapse_now(test, p->addr);
 		KUNIT_EXPECT_EQ(test, PMD_SIZE, leaf_size(p->addr));
-		KUNIT_EXPECT_EQ(test, before + 1, kernel_collapse_nr_deposits());
+		KUNIT_EXPECT_EQ(test, before + 1, READ_ONCE(nr_deposits));
 	}
 
 	kunit_activate_static_stub(test, kernel_leaf_pool_fill, no_tables);
 	KUNIT_EXPECT_EQ(test, 0, set_memory_encrypted(p->addr, 1));
 	KUNIT_EXPECT_EQ(test, 0, set_memory_encrypted(p->addr + PAGE_SIZE, nr - 1));
 	kunit_deactivate_static_stub(test, kernel_leaf_pool_fill);
-	KUNIT_EXPECT_EQ(test, before, kernel_collapse_nr_deposits());
+	KUNIT_EXPECT_EQ(test, before, READ_ONCE(nr_deposits));
 	memset((void *)p->addr, 0xa5, PMD_SIZE);
 	collapse_to(test, p->addr, PMD_SIZE);
 }

@@ -1584,7 +1584,7 @@ static long lost_tables(void)
 					      &used);
 	walk_kernel_page_table_range_lockless(VMALLOC_START, VMALLOC_END, &count_ops,
 					      NULL, &used);
-	nr -= used + kernel_collapse_nr_deposits();
+	nr -= used + READ_ONCE(nr_deposits);
 	kernel_collapse_resume();
 
 	return nr;
