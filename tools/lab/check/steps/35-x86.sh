@@ -5,8 +5,7 @@
 # counted. Then riscv64, which is only built: no warning in what the series touches.
 #
 #	TREES='base ours'      the unmodified base beside ours: nothing may be worse
-#	X86='boots riscv'      some of: boots (of x86-64, which takes a kernel of 1040 objects for each tree), riscv (the default). The boots
-#	                       have passed one by one, with a kernel at -Os; this step with both trees has not run yet
+#	X86='boots riscv'      some of: boots (of x86-64, which takes a kernel of 1040 objects for each tree), riscv (the default)
 set -u
 # shellcheck source=tools/lab/lib.sh
 . "$LAB/lib.sh"
