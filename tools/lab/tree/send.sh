@@ -147,6 +147,8 @@ for f in "$mails"/*.patch; do
 	[ "$f" != "$cover" ] || continue
 	maintainers "$f" > "$TMP/to" && cat "$TMP/to" >> "$TMP/all" && address "$f" < "$TMP/to" ||
 		die "scripts/get_maintainer.pl names nobody for ${f##*/}: $(tail -n 1 "$TMP/log")"
+	# Whom git send-email adds to a patch gets the letter, too.
+	sed -nE 's/^(Reported|Suggested|Tested|Reviewed|Acked)-by: (.*<[^>]*>).*/Cc\t\2/p' "$f" >> "$TMP/all"
 done
 sort -s -r -k 1,1 "$TMP/all" | address "$cover" || die "the cover letter can't be written; make room"
 

@@ -139,7 +139,7 @@ stops bad-version 'VERSION=x: a number' send SERIES=10-one VERSION=x
 mkdir "$TMP/core" && ln -s "$(git --exec-path)"/* "$TMP/core/" && rm "$TMP/core/git-send-email"
 stops no-git-email 'git send-email is missing; run: sudo make setup NEEDS=send' send SERIES=10-one GIT_EXEC_PATH="$TMP/core"
 fake id 'echo 1000'
-fails setup-git-email "missing: git-email; run: sudo make setup NEEDS='send'\$" run NEEDS=send GIT_EXEC_PATH="$TMP/core" "$lab/tree/setup.sh"
+fails setup-git-email "missing: git-email( libauthen-sasl-perl)?; run: sudo make setup NEEDS='send'\$" run NEEDS=send GIT_EXEC_PATH="$TMP/core" "$lab/tree/setup.sh"
 works setup-without-mail run GIT_EXEC_PATH="$TMP/core" "$lab/tree/setup.sh"
 without b4; fake df 'echo header; echo fs 9 9 99999 9% /'; fake id 'echo 1000'
 fails setup-b4 "missing: b4; run: sudo make setup NEEDS='check' STEPS='send'\$" run NEEDS=check STEPS=send "$lab/tree/setup.sh"
