@@ -478,9 +478,10 @@ static void splitter_add(const char *comm, const char *function)
 	s->splits = 1;
 }
 
-static void refusal_add(struct map *m, unsigned long addr, bool pud, const char *why)
+static void refusal_add(struct map *m, unsigned long addr, unsigned long size,
+			const char *why)
 {
-	struct block *b = block_in(m, addr, geo->size[pud ? PUD : PMD]);
+	struct block *b = block_in(m, addr, size);
 	struct refusal *f = trace.refusals;
 	enum holder holder;
 	size_t reason = 0;
@@ -490,7 +491,7 @@ static void refusal_add(struct map *m, unsigned long addr, bool pud, const char 
 	if (reason == ARRAY_SIZE(reasons))
 		return;
 	/* What ptdump does not show. */
-	if (b && b->holder == UNSEEN && !pud && !strcmp(why, "address"))
+	if (b && b->holder == UNSEEN && size == geo->size[PMD] && !strcmp(why, "address"))
 		b->holder = SHARED;
 	holder = b ? b->holder : UNSEEN;
 
@@ -529,7 +530,7 @@ static bool in_map(const struct map *m, const char *event)
 }
 
 /*
- *	    task-12    [003] d..1.   34.567890: kernel_leaf: addr=0xffff... leaf=pmd what=split
+ *	    task-12    [003] d..1.   34.567890: kernel_leaf: addr=0xffff... size=0x200000 what=split
  *	    task-12    [003] d..1.   34.567891: <stack trace>
  *	 => split_pmd
  */
@@ -574,8 +575,10 @@ static void trace_read(struct map *m)
 			pending = true;
 			continue;
 		}
-		refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16), strstr(at, "leaf=pud"),
-			    what);
+		end = strstr(at, "size=");
+		if (end)
+			refusal_add(m, strtoul(strchr(at, '=') + 1, NULL, 16),
+				    strtoul(end + strlen("size="), NULL, 16), what);
 	}
 	if (pending)
 		splitter_add(comm, "?");

@@ -50,7 +50,6 @@
 #include "kernel_leaf.h"
 
 /* As the tracepoint prints them. */
-static_assert(PGTABLE_LEVEL_PTE == 0 && PGTABLE_LEVEL_PUD == 2);
 static_assert(KERNEL_LEAF_BUSY == 1 && KERNEL_LEAF_TABLE_ATTRS == 8);
 
 /* Set once, when every CPU is known to have BBML3. */

@@ -25,6 +25,11 @@
 void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
 		       int what)
 {
+	static const unsigned long sizes[][2] = {
+		[PGTABLE_LEVEL_PTE] = { PAGE_SIZE, CONT_PTE_SIZE },
+		[PGTABLE_LEVEL_PMD] = { PMD_SIZE, CONT_PMD_SIZE },
+		[PGTABLE_LEVEL_PUD] = { PUD_SIZE },
+	};
 	static const enum vm_event_item items[][2][2] = {
 		[PGTABLE_LEVEL_PTE] = {
 			[true] = { DIRECT_MAP_CONT_LEVEL1_SPLIT,
@@ -40,7 +45,7 @@ void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
 		},
 	};
 
-	trace_kernel_leaf(addr, level, cont, what);
+	trace_kernel_leaf(addr, sizes[level][cont], what);
 	/* Not before the counters are each CPU's own. */
 	if (what <= KERNEL_LEAF_COLLAPSE && __is_lm_address(addr) &&
 	    page_alloc_available)

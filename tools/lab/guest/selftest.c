@@ -23,19 +23,19 @@
 #define QUIET_MS	2500
 #define LINEAR_END	"0xffff800000000000"
 
-/* As the auditor has them. */
+/* As the auditor has them, with pages of 4K. */
 static const struct {
 	const char *vmstat;
 	const char *event;
 } kinds[] = {
-	{ "direct_map_cont_level1_splits", " leaf=contpte what=split\n" },
-	{ "direct_map_cont_level1_collapses", " leaf=contpte what=collapse\n" },
-	{ "direct_map_level2_splits", " leaf=pmd what=split\n" },
-	{ "direct_map_level2_collapses", " leaf=pmd what=collapse\n" },
-	{ "direct_map_cont_level2_splits", " leaf=contpmd what=split\n" },
-	{ "direct_map_cont_level2_collapses", " leaf=contpmd what=collapse\n" },
-	{ "direct_map_level3_splits", " leaf=pud what=split\n" },
-	{ "direct_map_level3_collapses", " leaf=pud what=collapse\n" },
+	{ "direct_map_cont_level1_splits", " size=0x10000 what=split\n" },
+	{ "direct_map_cont_level1_collapses", " size=0x10000 what=collapse\n" },
+	{ "direct_map_level2_splits", " size=0x200000 what=split\n" },
+	{ "direct_map_level2_collapses", " size=0x200000 what=collapse\n" },
+	{ "direct_map_cont_level2_splits", " size=0x2000000 what=split\n" },
+	{ "direct_map_cont_level2_collapses", " size=0x2000000 what=collapse\n" },
+	{ "direct_map_level3_splits", " size=0x40000000 what=split\n" },
+	{ "direct_map_level3_collapses", " size=0x40000000 what=collapse\n" },
 };
 
 #define KINDS	ARRAY_SIZE(kinds)
@@ -154,14 +154,14 @@ static bool trace_lost(void)
 static void trace_count(uint64_t *v)
 {
 	FILE *f = fopen(INSTANCE "/trace", "re");
-	char *line = NULL, *leaf;
+	char *line = NULL, *size;
 	size_t room = 0;
 
 	memset(v, 0, KINDS * sizeof(*v));
 	while (f && getline(&line, &room, f) > 0) {
-		leaf = strstr(line, " leaf=");
-		for (size_t i = 0; leaf && i < KINDS; i++)
-			v[i] += !strncmp(leaf, kinds[i].event, strlen(kinds[i].event));
+		size = strstr(line, " size=");
+		for (size_t i = 0; size && i < KINDS; i++)
+			v[i] += !strncmp(size, kinds[i].event, strlen(kinds[i].event));
 	}
 	free(line);
 	if (f)

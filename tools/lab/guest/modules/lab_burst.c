@@ -88,15 +88,15 @@ static void was_looked_at(unsigned long addr, enum pgtable_level level)
 	}
 }
 
-static void was_looked(void *data, unsigned long addr, enum pgtable_level level,
-		       bool cont, int what)
+static void was_looked(void *data, unsigned long addr, unsigned long size, int what)
 {
+	enum pgtable_level level = size == PMD_SIZE ? PGTABLE_LEVEL_PMD : PGTABLE_LEVEL_PUD;
 	/* As the event prints them. */
 	enum { SPLIT, COLLAPSE, BUSY };
 	u64 now = ticks();
 
 	guard(spinlock_irqsave)(&lock);
-	if (cont || what == SPLIT || what == BUSY)
+	if ((size != PMD_SIZE && size != PUD_SIZE) || what == SPLIT || what == BUSY)
 		return;
 	was_looked_at(addr, level);
 	if (what != COLLAPSE)
