@@ -21,7 +21,7 @@ fetch_debs() {
 		if ! sum_ok "$deb" "$sum"; then
 			if [ -z "$updated" ]; then
 				private_apt "$apt" "$suites" || die "can't get $name: no apt with a Debian mirror"
-				APT+=(-o APT::Architecture="$arch" -o APT::Architectures::="$arch")
+				[ -z "${DEBS_ARCH-}" ] || APT+=(-o APT::Architecture="$arch" -o APT::Architectures::="$arch")
 				note "fetching $name from Debian's $suites ($mib MiB)" >&2
 				apt-get "${APT[@]}" update > "$TMP/log" 2>&1 || die "can't get $name: apt-get update: $(last_line); mend the network"
 				updated=1
