@@ -220,8 +220,8 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 	/* Mostly all of a table of PTEs is in range. */
 	const bool in_range = level == PGTABLE_LEVEL_PTE &&
 			      !leaf_range_check(addr, size);
+	unsigned long first = 0, run = 0, last = 0;
 	unsigned long end = addr + size;
-	unsigned long first = 0, last = 0;
 
 	lazy_mmu_mode_enable();
 	for (; addr != end; addr += span, group += cont) {
@@ -231,14 +231,23 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 		    (!in_range && leaf_range_check(addr, span)))
 			continue;
 		set_group_cont(group, level);
-		kernel_leaf_event(addr, level, true, KERNEL_LEAF_COLLAPSE);
-		if (!last)
+		if (!last) {
 			first = addr;
+			run = addr;
+		} else if (addr != last) {
+			kernel_leaf_event(run, (last - run) / span, level, true,
+					  KERNEL_LEAF_COLLAPSE);
+			run = addr;
+		}
 		last = addr + span;
 	}
 	lazy_mmu_mode_disable();
-	if (last)
-		flush_folded_leaves(first, last);
+	if (!last)
+		return;
+	flush_folded_leaves(first, last);
+	/* By runs of groups: a change may wait for this. */
+	kernel_leaf_event(run, (last - run) / span, level, true,
+			  KERNEL_LEAF_COLLAPSE);
 }
 
 /* Store a PMD or PUD. The caller's TLB maintenance has the barriers. */
@@ -273,7 +282,7 @@ static enum kernel_leaf_refusal replace_table(struct leaf_slot *slot,
 	leaf_entry_set(slot->entry, slot->level, leaf);
 	flush_replaced_table(addr, addr + size);
 	mmap_read_unlock(&init_mm);
-	kernel_leaf_event(addr, slot->level, false, KERNEL_LEAF_COLLAPSE);
+	kernel_leaf_event(addr, 1, slot->level, false, KERNEL_LEAF_COLLAPSE);
 	/* Only tables of the linear map are ever queued. */
 	if (__is_lm_address(addr))
 		table_unqueue(virt_to_ptdesc(table));
@@ -385,7 +394,7 @@ static int collapse_table(unsigned long start, unsigned long end,
 	/* A part of a table, in vmalloc space, has groups at the most. */
 	if (why && table_may_be_leaf(level) &&
 	    (why == KERNEL_LEAF_BUSY || end - start == table_span(level)))
-		kernel_leaf_event(start, level + 1, false,
+		kernel_leaf_event(start, 1, level + 1, false,
 				  KERNEL_LEAF_COLLAPSE + why);
 	return why == KERNEL_LEAF_BUSY ? -EAGAIN : 0;
 }
@@ -559,7 +568,8 @@ void kernel_collapse_flush(void)
  * @end:	end of the range
  *
  * Drops its deposits and takes its tables off the queue. A queued table is
- * linked, so a walk finds it. The caller requeues those that stay.
+ * linked, so a walk finds it; the pt_list of a table that was never queued is
+ * empty, as of each new page. The caller requeues those that stay.
  * Context: may sleep; mem_hotplug_lock held for write, so no table is detached.
  */
 void kernel_collapse_forget(unsigned long start, unsigned long end)

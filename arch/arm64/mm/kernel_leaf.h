@@ -131,8 +131,8 @@ static inline pud_t *kernel_pud_find(unsigned long addr)
 	return p4d_none(p4dp_get(p4dp)) ? NULL : pud_offset(p4dp, addr);
 }
 
-void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
-		       int what);
+void kernel_leaf_event(unsigned long addr, unsigned int nr,
+		       enum pgtable_level level, bool cont, int what);
 bool kernel_leaf_may_split(unsigned long addr);
 bool kernel_leaf_resize_trylock(void);
 void kernel_leaf_resize_unlock(void);

@@ -19,11 +19,11 @@
 #include "kernel_leaf.h"
 
 /*
- * A split, a new leaf, or why there is none. This is the tracepoint's only place:
- * each costs some time as the kernel boots.
+ * A split, a new leaf, or why there is none; the same of @nr leaves side by side.
+ * This is the tracepoint's only place: each costs some time as the kernel boots.
  */
-void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
-		       int what)
+void kernel_leaf_event(unsigned long addr, unsigned int nr,
+		       enum pgtable_level level, bool cont, int what)
 {
 	static const unsigned long sizes[][2] = {
 		[PGTABLE_LEVEL_PTE] = { PAGE_SIZE, CONT_PTE_SIZE },
@@ -44,12 +44,14 @@ void kernel_leaf_event(unsigned long addr, enum pgtable_level level, bool cont,
 			{ DIRECT_MAP_LEVEL3_SPLIT, DIRECT_MAP_LEVEL3_COLLAPSE },
 		},
 	};
+	const unsigned long size = sizes[level][cont];
 
-	trace_kernel_leaf(addr, sizes[level][cont], what);
+	for (unsigned int i = 0; i < nr; i++)
+		trace_kernel_leaf(addr + i * size, size, what);
 	/* Not before the counters are each CPU's own. */
 	if (what <= KERNEL_LEAF_COLLAPSE && __is_lm_address(addr) &&
 	    page_alloc_available)
-		count_vm_event(items[level][cont][what]);
+		count_vm_events(items[level][cont][what], nr);
 }
 
 /*
@@ -61,7 +63,7 @@ static void split_contpte(pte_t *ptep, unsigned long addr)
 {
 	int i;
 
-	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PTE_SIZE), PGTABLE_LEVEL_PTE,
+	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PTE_SIZE), 1, PGTABLE_LEVEL_PTE,
 			  true, KERNEL_LEAF_SPLIT);
 
 	ptep = PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES);
@@ -77,7 +79,7 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 {
 	int i;
 
-	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PMD_SIZE), PGTABLE_LEVEL_PMD,
+	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PMD_SIZE), 1, PGTABLE_LEVEL_PMD,
 			  true, KERNEL_LEAF_SPLIT);
 
 	/* In the order of split_contpte(). */
@@ -145,7 +147,7 @@ static int split_pmd(pmd_t *pmdp, pmd_t pmd, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pmd_populate(pmdp, pte_phys, tableprot);
-	kernel_leaf_event(ALIGN_DOWN(addr, PMD_SIZE), PGTABLE_LEVEL_PMD,
+	kernel_leaf_event(ALIGN_DOWN(addr, PMD_SIZE), 1, PGTABLE_LEVEL_PMD,
 			  false, KERNEL_LEAF_SPLIT);
 
 	return 0;
@@ -184,7 +186,7 @@ static int split_pud(pud_t *pudp, pud_t pud, unsigned long addr,
 	 */
 	dsb(ishst);
 	__pud_populate(pudp, pmd_phys, tableprot);
-	kernel_leaf_event(ALIGN_DOWN(addr, PUD_SIZE), PGTABLE_LEVEL_PUD,
+	kernel_leaf_event(ALIGN_DOWN(addr, PUD_SIZE), 1, PGTABLE_LEVEL_PUD,
 			  false, KERNEL_LEAF_SPLIT);
 
 	return 0;

@@ -83,14 +83,14 @@ if model cost cost; then
 		if [ "${median:-0}" -gt 0 ] && [ "$median" -le "$limit" ]; then ok "bench-cost-$name"
 		else nok "bench-cost-$name" "${median:-no} instructions, at most $limit are expected"; fi
 	done <<-LIMITS
-		first_change 4500
+		first_change 4400
 		first_restore 516
 		change 336
 		restore 392
-		row_change 760
+		row_change 780
 		row_restore 392
-		set_memory_ro 5350
-		set_memory_rw 5350
+		set_memory_ro 5440
+		set_memory_rw 5440
 	LIMITS
 else
 	nok bench-cost "$why"
