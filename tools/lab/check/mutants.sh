@@ -17,7 +17,7 @@ mutants() {
 mutant no-tlbi flush_after_replace mm/collapse.c 's/\tflush_replaced_table\(addr, addr \+ size\);\n//'
 mutant single-va-tlbi flush_after_replace mm/collapse.c 's/flush_replaced_table\(addr, addr \+ size\)/flush_replaced_table(addr, addr + PAGE_SIZE)/'
 mutant tlbi-before-store flush_after_replace mm/collapse.c 's/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n)(\tflush_replaced_table\(addr, addr \+ size\);\n)/$2$1/'
-mutant no-fold-tlbi flush_after_fold mm/collapse.c 's/\t\tflush_folded_leaves\(first, last\);/\t\t;/'
+mutant no-fold-tlbi flush_after_fold mm/collapse.c 's/\tflush_folded_leaves\(first, last\);\n//'
 mutant no-exclusion excluded_by_change mm/collapse.c 's/down_write_trylock\(&region->lock\)/true/; s/\t\tup_write\(&region->lock\);\n//; s/\tlockdep_assert_held_write.*\n//'
 mutant no-ptdump-lock excluded_by_readers mm/collapse.c 's/!mmap_read_trylock\(&init_mm\)/0/; s/\tmmap_read_unlock\(&init_mm\);\n//'
 mutant free-at-once grace_period mm/kernel_pgtable.c 's/call_rcu_hurry\(&pt->pt_rcu_head, pgtable_free_rcu_cb\)/pgtable_free_rcu_cb(&pt->pt_rcu_head)/'
@@ -60,7 +60,7 @@ store='if (slot->level == PGTABLE_LEVEL_PMD) {\n\t\tWRITE_ONCE(*slot->entry, lea
 store+='\t\tfor (unsigned long a = addr; a < addr + size; a += PAGE_SIZE)\n\t\t\t__tlbi(vaae1is, (a >> 12) \& GENMASK(43, 0));\n\t\tdsb(ish);\n\t} else {'
 mutant tlbi-no-dsb-before audit:order mm/collapse.c "s/(\tleaf_entry_set\(slot->entry, slot->level, leaf\);\n\tflush_replaced_table\(addr, addr \+ size\);\n)/\t$store\n\$1\t}\n/"
 mutant tlbi-no-dsb-behind audit:order mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t$by_hand/"
-mutant split-no-dsb audit:order mm/split.c 's/(visible to the table walker by the time\n\t \* the pmd entry that points to the ptes is visible.\n\t \*\/\n)\tdsb\(ishst\);\n(\t__pmd_populate\(pmdp, pte_phys, tableprot\);\n\ttrace)/$1$2/'
+mutant split-no-dsb audit:order mm/split.c 's/(visible to the table walker by the time\n\t \* the pmd entry that points to the ptes is visible.\n\t \*\/\n)\tdsb\(ishst\);\n(\t__pmd_populate\(pmdp, pte_phys, tableprot\);\n\tkernel_leaf_event)/$1$2/'
 mutant tlbi-of-this-cpu audit:walk mm/collapse.c "s/$flush/$unless_large\tdsb(ishst);\n\t${by_hand/vaae1is/vaae1}\n\tdsb(ish);/"
 mutant tlbi-short audit:stale mm/collapse.c 's/__flush_tlb_kernel_pgtable_range\(start, end\)/__flush_tlb_kernel_pgtable_range(start + PAGE_SIZE, end)/'
 mutant change-no-tlbi audit:stale mm/pageattr.c 's/\t\tflush_tlb_kernel_range\(start, start \+ size\);\n\treturn ret;/\t\t;\n\treturn ret;/'
