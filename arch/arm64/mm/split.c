@@ -18,6 +18,14 @@
 #include "collapse.h"
 #include "kernel_leaf.h"
 
+/* By itself, so that who does not trace need not save registers for the loop. */
+static noinline void trace_leaves(unsigned long addr, unsigned int nr,
+				  unsigned long size, int what)
+{
+	for (; nr; nr--, addr += size)
+		trace_call__kernel_leaf(addr, size, what);
+}
+
 /*
  * A split, a new leaf, or why there is none; the same of @nr leaves side by side.
  * This is the tracepoint's only place: each costs some time as the kernel boots.
@@ -44,14 +52,13 @@ void kernel_leaf_event(unsigned long addr, unsigned int nr,
 			{ DIRECT_MAP_LEVEL3_SPLIT, DIRECT_MAP_LEVEL3_COLLAPSE },
 		},
 	};
-	const unsigned long size = sizes[level][cont];
 
-	for (unsigned int i = 0; i < nr; i++)
-		trace_kernel_leaf(addr + i * size, size, what);
 	/* Not before the counters are each CPU's own. */
 	if (what <= KERNEL_LEAF_COLLAPSE && __is_lm_address(addr) &&
 	    page_alloc_available)
 		count_vm_events(items[level][cont][what], nr);
+	if (trace_kernel_leaf_enabled())
+		trace_leaves(addr, nr, sizes[level][cont], what);
 }
 
 /*
