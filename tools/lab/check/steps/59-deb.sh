@@ -15,53 +15,16 @@ set -u
 # shellcheck source=tools/lab/run/boot.sh
 . "$LAB/run/boot.sh"
 me=deb
-dir=$BUILD/debian
-mkdir -p "$dir" || die "$dir can't be made; make room"
-scratch
+# shellcheck source=tools/lab/check/installed.sh
+. "$LAB/check/installed.sh"
 trees_wanted 'base ours'
-obj_of() { echo "$BUILD/obj/${1/ours/linux}-small"; } # TREE
-release_of() { cat "$(obj_of "$1")/include/config/kernel.release"; }
-
-NEEDS=deb "$LAB/tree/setup.sh" || { nok deb-setup "what is needed can't be installed; run make setup NEEDS=deb"; exit; }
-FLAVOUR=small TREES=$trees "$LAB/tree/deb.sh" > "$dir/packages.log" 2>&1 || { nok deb-packages "$(tail -n 1 "$dir/packages.log")"; exit; }
-note "deb-packages: $(grep -oE '[0-9.]+ MiB .*' "$dir/packages.log" | sed 's, /.*/, ,' | paste -sd ';' | sed 's/;/; /g')"
-ok deb-packages
-image=$(obj_of "${trees%% *}")/arch/arm64/boot/Image
-"$LAB/run/mkroot.sh" "$image" "$dir/deb.img" bpftool initramfs-tools stress-ng zstd > "$dir/root.log" 2>&1 || { nok deb-root "$(tail -n 1 "$dir/root.log")"; exit; }
-ok deb-root
+packages
+root deb bpftool initramfs-tools stress-ng zstd
 lab_make -C "$LAB/guest" OUT="$BUILD/guest/tools" TREE_OF_TOOLS="$TREE" && lab_make -C "$LAB/run" OUT="$BUILD/tools" || die "the programs for the guest don't build"
 
-# debian NAME WORK [debian.sh's arguments] ROOT: one boot, one result.
-debian() {
-	local name=$1 work=$2 out
-	shift 2
-	rundir=$BUILD/run/$name
-	if out=$("$LAB/run/debian.sh" -o "$rundir" -w "$work" "$@" 2>&1); then ok "$name"; else
-		nok "$name" "$(tail -n 1 <<< "$out")"
-		return 1
-	fi
-}
-
-# Both, one behind the other, as a person would.
-mkdir "$TMP/install" "$TMP/work"
-for tree in $trees; do cp "$BUILD/deb/small/linux-image-$(release_of "$tree")"_*.deb "$TMP/install" || die "the package of $tree is gone; run it again"; done
-cat > "$TMP/install/run" << 'EOS'
-dpkg -i linux-image-*.deb || exit
-for deb in linux-image-*.deb; do
-	package=$(dpkg-deb -f $deb Package) release=${package#linux-image-}
-	dpkg -s $package | grep -qx 'Status: install ok installed' || { echo "$package is not installed"; exit 1; }
-	for f in vmlinuz initrd.img config System.map; do
-		[ -s /boot/$f-$release ] || { echo "no /boot/$f-$release"; exit 1; }
-		cp /boot/$f-$release .
-	done
-	[ -s /lib/modules/$release/modules.dep ] || { echo "no modules of $release"; exit 1; }
-done
-rm -f ./*.deb
-EOS
-cp --sparse=always "$dir/deb.img" "$TMP/root" || die "$TMP/root can't be written; make room"
-debian deb-install "$TMP/install" -k -t 1800 "$image" "$TMP/root" || exit 0
+install deb vmlinuz initrd.img config System.map
 mv "$rundir/lab" "$TMP/boot"
-
+mkdir "$TMP/work"
 cp "$BUILD/guest/tools/bin/linear_map" "$BUILD/guest/tools/bin/leafmap" "$TMP/work"
 cat > "$TMP/work/run" << 'EOS'
 fail() { echo "$*"; exit 1; }
