@@ -136,9 +136,14 @@ void pt_count_line(const struct pt_geometry *g, struct pt_dump *d,
 	leaves = (size + g->leaf[line->leaf] - 1) / g->leaf[line->leaf];
 	c->leaf[line->leaf] += leaves;
 	c->total += leaves;
-	if (line->attrs & PT_INVALID)
+	if (line->attrs & PT_INVALID) {
 		c->invalid += size / g->page;
-	else if (line->attrs & PT_RO)
+		/* No collapse takes what is not valid. */
+		end_run(g, c);
+		c->ideal += leaves;
+		return;
+	}
+	if (line->attrs & PT_RO)
 		c->readonly += size / g->page;
 	else if (!(line->attrs & PT_NX))
 		c->wx += size / g->page;

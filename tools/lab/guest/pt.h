@@ -106,7 +106,7 @@ struct pt_run {
  * @readonly: pages that are read-only
  * @wx: pages that are writable and executable
  * @ideal: number of leaves, were each run of equal permissions mapped with
- *	the largest leaves that its alignment allows
+ *	the largest leaves that its alignment allows; what is invalid stays as it is
  * @last_table: internal, the last table counted at each level, plus one
  * @run: internal, the run that is being read
  */
