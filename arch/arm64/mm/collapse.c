@@ -245,7 +245,7 @@ static void fold_groups(ptval_t *group, unsigned long addr, unsigned long size,
 	if (!last)
 		return;
 	flush_folded_leaves(first, last);
-	/* By runs of groups: a change may wait for this. */
+	/* Groups side by side are reported at once: a change may wait for us. */
 	kernel_leaf_event(run, (last - run) / span, level, true,
 			  KERNEL_LEAF_COLLAPSE);
 }
