@@ -373,8 +373,9 @@ static bool region_trylock(struct kernel_leaf_region *region)
 
 /*
  * Returns -EAGAIN if somebody was in the way; a queued table then stays queued.
- * This is what a change may have to wait for: one table is compared twice and
- * stored once at the most, and a TLBI and DSB follow.
+ * This is what a change may have to wait for: a table is compared twice and stored
+ * once at the most, and a TLBI and DSB follow; then the group, if the new leaf
+ * completes one, with a TLBI and DSB of its own.
  */
 static int collapse_table(unsigned long start, unsigned long end,
 			  enum pgtable_level level)
@@ -600,8 +601,10 @@ void kernel_collapse_forget(unsigned long start, unsigned long end)
 /**
  * kernel_collapse_pause() - let no leaf replace a table
  *
- * For walkers that sleep, until kernel_collapse_resume(). Splits go on.
- * Context: may sleep, for as long as one table takes. Inside get_online_mems().
+ * Until kernel_collapse_resume(), for walkers that sleep. Splits go on. A collapse
+ * that had begun is over.
+ * Context: may sleep, for as long as one table takes. Inside get_online_mems(), if
+ * with that.
  */
 void kernel_collapse_pause(void)
 {

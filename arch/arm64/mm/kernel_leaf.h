@@ -13,8 +13,8 @@
  *	        init_mm.mmap_lock	read, by trylock: against ptdump
  *	          queue and deposit spinlocks
  *
- * Nothing is allocated under region->lock or inside it. (The repaint holds all
- * region->locks for write. Its tables are at hand.)
+ * Nothing is allocated under region->lock or inside it, but by the repaint: it
+ * holds all of them for write, and does not wait for memory.
  */
 #ifndef __ARM64_MM_KERNEL_LEAF_H
 #define __ARM64_MM_KERNEL_LEAF_H
@@ -65,7 +65,7 @@ static inline bool group_is_cont(pte_t first)
 {
 	if (pte_cont(first))
 		return true;
-	/* Pairs with smp_wmb() in split_contpte() and split_contpmd(). */
+	/* Pairs with smp_wmb() in split_contpte(). */
 	smp_acquire__after_ctrl_dep();
 	return false;
 }

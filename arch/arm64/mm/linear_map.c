@@ -2,6 +2,7 @@
 /* What the boot decides about the leaves of the linear map. */
 #include <linux/cpu.h>
 #include <linux/cpufeature.h>
+#include <linux/delay.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
@@ -175,7 +176,8 @@ void linear_map_secondary_start(void)
  * linear_map_cpu_up_begin() - a CPU is about to be started
  * @cpu:	the CPU
  *
- * Until linear_map_cpu_up_end() no live leaf changes its size but by the repaint.
+ * Until linear_map_cpu_up_end() no live leaf changes its size but by the repaint,
+ * or by @cpu itself once it is known to have BBML3.
  *
  * Context: process context, cpu_hotplug_lock held for write.
  */
@@ -367,6 +369,17 @@ void __init linear_map_realm_init(void)
 	}
 }
 
+/* What somebody was in the way of is in no queue. His change is over soon. */
+static void __init collapse_all(unsigned long start, unsigned long end)
+{
+	for (int i = 0; i < 50; i++) {
+		if (kernel_collapse_range(start, end) != -EAGAIN)
+			return;
+		msleep(20);
+	}
+	pr_warn("linear map: %#lx-%#lx: not all of it could be collapsed\n", start, end);
+}
+
 /* linear_map=pages: make of the pages what map_mem() would have made. */
 static int __init kernel_collapse_linear_map(void)
 {
@@ -381,8 +394,8 @@ static int __init kernel_collapse_linear_map(void)
 		start = PAGE_ALIGN(start);
 		end = ALIGN_DOWN(end, PAGE_SIZE);
 		if (start < end)
-			kernel_collapse_range((unsigned long)__va(start),
-					      (unsigned long)__va(end - 1) + 1);
+			collapse_all((unsigned long)__va(start),
+				     (unsigned long)__va(end - 1) + 1);
 	}
 	collapse_image_alias = false;
 	return 0;

@@ -89,13 +89,9 @@ static void split_contpmd(pmd_t *pmdp, unsigned long addr)
 	kernel_leaf_event(ALIGN_DOWN(addr, CONT_PMD_SIZE), 1, PGTABLE_LEVEL_PMD,
 			  true, KERNEL_LEAF_SPLIT);
 
-	/* In the order of split_contpte(). */
 	pmdp = PTR_ALIGN_DOWN(pmdp, sizeof(*pmdp) * CONT_PMDS);
-	for (i = CONT_PMDS - 1; i > 0; i--)
-		set_pmd(pmdp + i, pmd_mknoncont(pmdp_get(pmdp + i)));
-	/* Pairs with group_is_cont(). */
-	smp_wmb();
-	set_pmd(pmdp, pmd_mknoncont(pmdp_get(pmdp)));
+	for (i = 0; i < CONT_PMDS; i++, pmdp++)
+		set_pmd(pmdp, pmd_mknoncont(pmdp_get(pmdp)));
 }
 
 #define FILL_BATCH	8

@@ -40,8 +40,8 @@ add el2-nvhe small '-m bbml3 -V -c 2 -M 2048' kvm-arm.mode=nvhe "$guests" '-m 1'
 add el2-protected small '-m bbml3 -V -c 2 -M 2048' kvm-arm.mode=protected "$guests lab.without=kexec" '-m 1' '~kvm .1.: Protected h?n?VHE mode initialized~# lab: churn .* kvm=[1-9]'
 add el2-efi-nobbml3 small '-m nobbml3 -V -E -c 2 -M 1024' '' "$guests" '-m 2' '~efi: EFI v~kvm .1.: VHE mode initialized'
 add numa small '-m bbml3 -n 2 -c 4 -M 4096' '' "$mixed" '-m 1' '~Initmem setup node 1 '
-# On two cores each of 64 has to wait for long.
-add cpus-64 small '-m bbml3 -c 64 -M 4096' 'nosoftlockup rcupdate.rcu_cpu_stall_timeout=300' "lab=machine,secretmem,mixed lab.cpus=64 $short lab.last_s=300" none '~Total of 64 processors activated'
+# Two cores can't run 64 CPUs that all churn at once: RCU stalls. One workload after another here; all CPUs at once in SIZE=share.
+add cpus-64 small '-m bbml3 -c 64 -M 4096' '' "lab=machine,dump,secretmem,setmem,modules,bpf,dump lab.cpus=64 $short" '-m 1 -s 2' '~Total of 64 processors activated'
 add virtio-mem small '-m bbml3 -v 1024 -c 2 -M 2048' memhp_default_state=online_movable 'lab=virtiomem lab.hot_at=3072 lab.hot_mib=1024 lab.rounds=2' none '~virtio_mem'
 add dimms small '-m bbml3 -d 2 -c 2 -M 1024' memhp_default_state=online_movable 'lab=dimm lab.hot_mib=1024 lab.host=1 lab.hot_at=69632 lab.rounds=2' none '~ACPI: RSDP'
 add kfence-late small '-m bbml3 -c 2 -M 2048' '' "lab=dump,kfence,secretmem,mixed $short lab.churn_s=5" '-m 1' '~# lab: kfence allocations=[1-9]'
@@ -49,7 +49,9 @@ add debug-pagealloc small '-m bbml3 -c 2 -M 1024' debug_pagealloc=on "lab=secret
 # One kernel after another. The second is told by lab.next= what to do.
 # Under EFI, which alone tells the next kernel where the GIC's tables are: it goes on with them, and without EFI may have text there.
 add kexec small '-m bbml3 -E -c 2 -M 2048' '' "lab=next lab.next=dump+secretmem+mixed $short lab.churn_s=3" '-m 1' '~# lab: kexec$'
-add kdump small '-m bbml3 -c 2 -M 1024' 'crashkernel=384M sysctl.kernel.sysrq=1' "lab=crash lab.next=vmcore $short lab.churn_s=3 lab.snapshots=0" none '~# lab: crash on purpose~# lab: vmcore '
+add kdump server '-m bbml3 -c 2 -M 1024' 'crashkernel=384M sysctl.kernel.sysrq=1' "lab=crash lab.next=vmcore $short lab.churn_s=3 lab.snapshots=0" none '~# lab: crash on purpose~# lab: vmcore '
+# A livepatch that is there before the module that it patches: its text is relocated when that comes, beside all the rest.
+add livepatch server '-m bbml3 -c 2 -M 2048' '' "lab=dump,livepatch,mixed $short lab.churn_s=5" '-m 1' '~livepatch: enabling patch .lab_klp.~livepatch: applying patch .lab_klp. to loading module .lab_target.~# lab: churn .* livepatch=[1-9]'
 # Its locks sleep, and lockdep looks at each.
 add rt rt '-m bbml3 -c 4 -M 2048' '' "$mixed lab.last_s=300" '-m 1' '~PREEMPT_RT~Lock dependency validator'
 

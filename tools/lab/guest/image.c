@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many modules from a few files: the name that a module goes by stands twice in
- * its file, and is changed in a copy of it before the kernel gets it.
+ * A module's file, changed before the kernel gets it. Many modules come from a few
+ * files, for the name that a module goes by stands twice in it; and relocations
+ * become a livepatch's.
  */
 #include <elf.h>
 #include <errno.h>
@@ -14,6 +15,12 @@
 #include <unistd.h>
 
 #include "lab.h"
+
+/* As livepatch has them; not in every <elf.h>. */
+#define KLP_RELA	".klp.rela."
+#define KLP_SYM		".klp.sym."
+#define RELA_LIVEPATCH	0x00100000
+#define SYM_LIVEPATCH	0xff20
 
 static bool slurp(const char *path, char **data, size_t *len)
 {
@@ -109,4 +116,72 @@ int image_load(struct image *im, const char *name)
 	memcpy(im->in_info, name, len);
 	memcpy(im->in_module, name, len);
 	return syscall(SYS_init_module, im->data, im->len, "") ? errno : 0;
+}
+
+/*
+ * Text of a section .klp.rela.MODULE.text.NAME has its relocations in one with .rela in
+ * front, of which livepatch gets the rest; the text is in .text.NAME then.
+ */
+static bool mark_section(Elf64_Shdr *s, const char *names)
+{
+	const char *name = names + s->sh_name, *text;
+
+	if (!strncmp(name, ".rela" KLP_RELA, strlen(".rela" KLP_RELA))) {
+		s->sh_name += strlen(".rela");
+		/* It is to stay when the rest of the file has gone. */
+		s->sh_flags |= SHF_ALLOC | RELA_LIVEPATCH;
+		return true;
+	}
+	text = strncmp(name, KLP_RELA, strlen(KLP_RELA)) ? NULL : strstr(name, ".text.");
+	if (text)
+		s->sh_name += text - name;
+	return false;
+}
+
+/* Return: there are relocations, and symbols, for livepatch. */
+static bool mark_livepatch(char *data, size_t len)
+{
+	const Elf64_Shdr *table = find_section(data, len, ".symtab");
+	Elf64_Ehdr *e = (void *)data;
+	unsigned int relas = 0, syms = 0;
+	const char *names;
+	Elf64_Shdr *s;
+	Elf64_Sym *sym;
+
+	if (!table)
+		return false;
+	s = (void *)(data + e->e_shoff);
+	names = data + s[e->e_shstrndx].sh_offset;
+	for (unsigned int i = 0; i < e->e_shnum; i++)
+		relas += mark_section(&s[i], names);
+	names = data + s[table->sh_link].sh_offset;
+	sym = (void *)(data + table->sh_offset);
+	for (size_t i = 0; i < table->sh_size / sizeof(*sym); i++) {
+		if (!strncmp(names + sym[i].st_name, KLP_SYM, strlen(KLP_SYM))) {
+			sym[i].st_shndx = SYM_LIVEPATCH;
+			syms++;
+		}
+	}
+	return relas && syms;
+}
+
+/**
+ * image_livepatch() - load a livepatch with late relocations
+ * @path: its file, in which they are ordinary ones, see lab_klp
+ *
+ * Return: 0, or what the kernel says.
+ */
+int image_livepatch(const char *path)
+{
+	char *data;
+	size_t len;
+	int err;
+
+	if (!slurp(path, &data, &len))
+		return errno;
+	if (!mark_livepatch(data, len))
+		give_up("%s: it has no late relocation", path);
+	err = syscall(SYS_init_module, data, len, "") ? errno : 0;
+	free(data);
+	return err;
 }

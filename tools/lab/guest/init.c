@@ -254,6 +254,7 @@ static const struct step {
 	{ "modules", step_worker, 2 },
 	{ "setmem", step_worker, 2 },
 	{ "kvm", step_worker, 2 },
+	{ "livepatch", step_worker, 2 },
 	{ "mixed", step_mixed, 2 },
 	{ "virtiomem", virtiomem_check, 2 },
 	{ "kfence", kfence_check, 1 },

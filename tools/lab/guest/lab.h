@@ -230,6 +230,7 @@ struct image {
 
 void image_read(struct image *im, const char *module);
 int image_load(struct image *im, const char *name);
+int image_livepatch(const char *path);
 
 /* One program, see bpf_prepare(). */
 struct bpf_program {
@@ -258,6 +259,8 @@ void ptdump_bout(unsigned int *seed);
 
 bool kvm_is_there(void);
 void kvm_bout(unsigned int *seed);
+bool livepatch_is_there(void);
+void livepatch_bout(unsigned int *seed);
 
 /* next.c: kexec, and a crash. server.c: what servers do now and then. */
 void next_check(const char *name);

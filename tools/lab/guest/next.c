@@ -126,12 +126,16 @@ void crash_check(const char *name)
 	ktap_not_ok(name, "no crash: %s", strerror(errno));
 }
 
-/* Pages of a dump that hold the mark, wherever in the file they are. */
+/*
+ * Pages of memory that hold the mark. One may be twice in a dump: the kernel's image
+ * has a segment of its own, and what of it was for boot only is free memory later.
+ */
 static unsigned int find_mark(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	static uint64_t page[MARK_WORDS];
 	unsigned int found = 0;
+	uint64_t last = ANY;
 	Elf64_Ehdr head;
 	Elf64_Phdr *p;
 
@@ -149,7 +153,11 @@ static unsigned int find_mark(const char *path)
 				break;
 			while (w < MARK_WORDS && page[w] == MARK + w * MARK)
 				w++;
-			found += w == MARK_WORDS;
+			if (w == MARK_WORDS && p[i].p_paddr + at != last) {
+				last = p[i].p_paddr + at;
+				note("%s: the mark at %#" PRIx64, path, last);
+				found++;
+			}
 		}
 	}
 	free(p);

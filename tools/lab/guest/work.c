@@ -20,6 +20,7 @@ static const struct worker workers[] = {
 	{ "kexec", kexec_bout, false, 8, NULL },
 	/* A kernel may be no hypervisor: lab=kvm is for one that must be. */
 	{ "kvm", kvm_bout, false, 8, kvm_is_there },
+	{ "livepatch", livepatch_bout, false, 4, livepatch_is_there },
 };
 
 const struct worker *find_worker(const char *name)

@@ -25,8 +25,11 @@ mkdir "$TMP/work" && cp "$BUILD/kit/leafmap-kit.tar.gz" "$TMP/work/" || die "$TM
 took > /dev/null
 begun=$SECONDS
 for tree in $trees; do
+	# The kit finds debugfs mounted, or has to mount it, and then unmounts it.
+	debugfs='! mountpoint -q /sys/kernel/debug || umount /sys/kernel/debug || exit'
+	[ "$tree" = base ] || debugfs='mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug || exit'
 	cat > "$TMP/work/run" <<- EOS
-		mount -t debugfs none /sys/kernel/debug 2> /dev/null
+		$debugfs
 		tar xf leafmap-kit.tar.gz && cp leafmap-kit/report.py . || exit
 		before="\$(cut -d ' ' -f 1 /proc/modules | sort | xargs) \$(cut -d ' ' -f 2 /proc/mounts | sort | xargs)"
 		leafmap-kit/measure.sh --quick --yes -o results $tree < /dev/null || exit
