@@ -369,7 +369,7 @@ void __init linear_map_realm_init(void)
 	}
 }
 
-/* What somebody was in the way of is in no queue. His change is over soon. */
+/* A table that a change was in the way of is in no queue. */
 static void __init collapse_all(unsigned long start, unsigned long end)
 {
 	for (int i = 0; i < 50; i++) {
