@@ -41,7 +41,7 @@ add el2-protected small '-m bbml3 -V -c 2 -M 2048' kvm-arm.mode=protected "$gues
 add el2-efi-nobbml3 small '-m nobbml3 -V -E -c 2 -M 1024' '' "$guests" '-m 2' '~efi: EFI v~kvm .1.: VHE mode initialized'
 add numa small '-m bbml3 -n 2 -c 4 -M 4096' '' "$mixed" '-m 1' '~Initmem setup node 1 '
 # Two cores can't run 64 CPUs that all churn at once: RCU stalls. One workload after another here; all CPUs at once in SIZE=share.
-add cpus-64 small '-m bbml3 -c 64 -M 4096' '' "lab=machine,dump,secretmem,setmem,modules,bpf,dump lab.cpus=64 $short" '-m 1 -s 2' '~Total of 64 processors activated'
+add cpus-64 many '-m bbml3 -c 64 -M 4096' '' "lab=machine,dump,secretmem,setmem,modules,bpf,dump lab.cpus=64 $short" '-m 1 -s 2' '~Total of 64 processors activated'
 add virtio-mem small '-m bbml3 -v 1024 -c 2 -M 2048' memhp_default_state=online_movable 'lab=virtiomem lab.hot_at=3072 lab.hot_mib=1024 lab.rounds=2' none '~virtio_mem'
 add dimms small '-m bbml3 -d 2 -c 2 -M 1024' memhp_default_state=online_movable 'lab=dimm lab.hot_mib=1024 lab.host=1 lab.hot_at=69632 lab.rounds=2' none '~ACPI: RSDP'
 add kfence-late small '-m bbml3 -c 2 -M 2048' '' "lab=dump,kfence,secretmem,mixed $short lab.churn_s=5" '-m 1' '~# lab: kfence allocations=[1-9]'

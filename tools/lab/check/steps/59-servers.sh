@@ -3,7 +3,7 @@
 # By name only.
 # The machines that servers are: EFI and ACPI, EL2 with each kind of hypervisor, 64 CPUs, NUMA, memory and DIMMs that come and go, KFENCE
 # switched on late, kexec, a crash and its dump, a livepatch with a late relocation, PREEMPT_RT with lockdep. They take kernels of
-# their own (flavours small, server and rt), of which small takes long to build. The head of check/servers.sh has the variables; the
+# their own (flavours small, server, many and rt), of which small takes long to build. The head of check/servers.sh has the variables; the
 # result is in check/machines.md.
 set -u
 # shellcheck source=tools/lab/lib.sh
@@ -14,4 +14,4 @@ set -u
 . "$LAB/check/servers.sh"
 
 me=servers
-servers "small server rt"
+servers "small server many rt"
