@@ -43,7 +43,7 @@ deb: export NEEDS = deb
 deb: tree ## Debian packages of both kernels for arm64 hardware, in build/deb/: FLAVOUR=small or cloud, CONFIG=/path; tools/lab/tree/deb.sh
 	@$L/tree/deb.sh
 
-try: ## any arm64 Image, as it is, through all machines under the auditor: IMAGE=/path [INITRD=/path] [TRY='options']; tools/lab/run/README.md
+try: setup ## any arm64 Image, as it is, through all machines under the auditor: IMAGE=/path [INITRD=/path] [TRY='options']; tools/lab/run/README.md
 	@$L/run/try.sh $(TRY) $(if $(IMAGE),"$(IMAGE)") $(if $(INITRD),"$(INITRD)")
 
 initrd: ## the guest for any arm64 kernel, without modules: build/guest/plain/initrd.cpio.gz

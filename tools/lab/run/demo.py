@@ -44,25 +44,26 @@ def title(phase):
     return f'round {phase[1]}: {name}' if phase[0] in ('open', 'closed') else name
 
 
-def bar(v, mib, width=40):
-    """The memory, a cell for each 1/width of it, by the size of the leaves that map it. What is there at all has a cell."""
-    share = {s: int(v.get(s, 0)) * k / 1024 / mib * width for s, k in SIZES.items()}
-    small = ''.join(MARKS[s] * max(round(n), 1 if n else 0) for s, n in share.items() if s in ('4K', '64K', '2M'))
-    return small[:width].ljust(width, '#')
+def bar(v, most, width=40):
+    """The leaves, a cell for each 1/width of the most that there are, by size. What is there at all has a cell."""
+    cells = ''.join(MARKS[s] * round(int(v.get(s, 0)) * width / most) for s in SIZES)
+    return (cells or '#')[:width].ljust(width)
 
 
 def picture(folder, mib):
     size = f'{mib // 1024} GiB' if mib % 1024 == 0 else f'{mib} MiB'
-    print(f'\nThe linear map of {size}, a cell for {mib // 40} MiB:  # by 1G and 32M  = by 2M  - by 64K  . by 4K')
-    for who, name in ('base', 'unmodified'), ('ours', 'with the series'):
-        got = read(folder, who, 'secretmem')
-        if not got:
-            continue
+    sides = [(name, read(folder, who, 'secretmem')) for who, name in (('base', 'unmodified'), ('ours', 'with the series'))]
+    sides = [(name, got[0]) for name, got in sides if got]
+    shown = [(phase, title) for phase, title in (
+        (('boot', 0), 'after boot'), (('open', 2), '16 secret files open'), (('secretmem-later', 0), 'all closed, later'))]
+    most = max([int(got[phase]['leaves']) for _, got in sides for phase, _ in shown if phase in got], default=1)
+    print(f'\nLeaves that map {size} in the linear map, a cell for {-(-most // 40)}:  . of 4K  - of 64K  = of 2M  # larger, or few')
+    for name, got in sides:
         print(name)
-        for phase in ('boot', 0), ('open', 2), ('secretmem-later', 0):
-            if phase in got[0]:
-                v = got[0][phase]
-                print(f'  {PHASES[phase[0]]:13} |{bar(v, mib)}| {int(v["leaves"]):6} leaves, {v["kernel_pt"]} tables')
+        for phase, what in shown:
+            if phase in got:
+                v = got[phase]
+                print(f'  {what:20} |{bar(v, most)}| {int(v["leaves"]):6} leaves, {v["kernel_pt"]} tables')
     print()
 
 

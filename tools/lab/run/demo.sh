@@ -13,14 +13,16 @@ mkdir -p "$out" || die "$out can't be made; make room"
 rm -rf "$out"/*-secretmem "$out"/*-mixed "$out"/*.verdict
 status=0
 
-# What comes, and how long that takes on two cores with nothing in a cache: in seconds.
-part=0 begin=$SECONDS
+# What comes, and how long that takes on two fast cores with nothing in a cache: in seconds. Once the first part is over, this machine's
+# speed is known.
+part=0 begin=$SECONDS percent=100
 parts=(260 'build the unmodified kernel' 40 'boot it: memfd_secret files come and go' 240 'build the kernel with the series'
 	40 'boot it: the same' 50 'boot the unmodified kernel: all kinds of work at once' 50 'boot ours: the same')
 next() {
 	local i left=0
+	[ $part != 2 ] || percent=$(((SECONDS - begin) * 100 / parts[0]))
 	for ((i = part; i < ${#parts[@]}; i += 2)); do left=$((left + parts[i])); done
-	printf '[%d/%d] %s (about %d min to go)\n' $((part / 2 + 1)) $((${#parts[@]} / 2)) "${parts[part + 1]}" $(((left + 59) / 60)) >&2
+	printf '[%d/%d] %s (about %d min to go in all)\n' $((part / 2 + 1)) $((${#parts[@]} / 2)) "${parts[part + 1]}" $(((left * percent / 100 + 59) / 60)) >&2
 	part=$((part + 2))
 }
 
@@ -58,7 +60,7 @@ cat "$out/table.txt"
 [ $status = 0 ] || { echo "demo: a run failed; see the verdicts above" >&2; exit 1; }
 cat <<EOT
 
-$(((SECONDS - begin + 59) / 60)) min. The table is $out/table.txt, the consoles are beside it. What to try next:
+$(((SECONDS - begin + 59) / 60)) min, after the download. The table is $out/table.txt, the consoles are beside it. What to try next:
   make shell                      a shell in the guest: cat /sys/kernel/debug/kernel_page_tables
   make check STEPS=quick          KUnit's suites under the auditor, in under five minutes
   make try IMAGE=/path/to/Image   your own kernel on all of the machines
