@@ -146,10 +146,11 @@ left() { # OBJECTS SECONDS
 	[ "$total" ] && [ "$1" -gt 50 ] && [ "$1" -le "$total" ] || return
 	printf ' of %d, %d min to go' "$total" $((($2 * (total - $1) / $1 + 30) / 60))
 }
+objects() { grep -cE '^  (CC|AS|LD|CHECK|HOSTCC) ' "$log"; }
 progress() {
 	local n t=0
 	while sleep 2; do
-		n=$(grep -cE '^  (CC|AS|LD|CHECK|HOSTCC)' "$log") t=$((SECONDS - start))
+		n=$(objects) t=$((SECONDS - start))
 		if [ -t 2 ]; then printf '\r%s: %d:%02d, %d objects%s ' "$name" $((t / 60)) $((t % 60)) "$n" "$(left "$n" $t)" >&2
 		elif [ $((t / 60)) != "${said:-0}" ]; then said=$((t / 60)) && printf '# %s: %d min, %d objects%s\n' "$name" $said "$n" "$(left "$n" $t)" >&2; fi
 	done
@@ -165,7 +166,7 @@ kill $pid 2>/dev/null
 wait $pid 2>/dev/null
 [ ! -t 2 ] || printf '\r%60s\r' '' >&2
 [ $rc = 0 ] || failed "$from" "$name does not build"
-[ -z "$whole_build" ] || grep -cE '^  (CC|AS|LD|CHECK|HOSTCC)' "$log" > "$obj/.lab-size"
-n=$(grep -cE '^  (CC|AS) ' "$log")
+n=$(objects)
+[ -z "$whole_build" ] || echo "$n" > "$obj/.lab-size"
 [ "$n" = 0 ] || note "$name: $n objects in $((SECONDS - start)) s" >&2
 exit 0
