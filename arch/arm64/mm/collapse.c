@@ -603,8 +603,8 @@ void kernel_collapse_forget(unsigned long start, unsigned long end)
  *
  * Until kernel_collapse_resume(), for walkers that sleep. Splits go on. A collapse
  * that had begun is over.
- * Context: may sleep, for as long as one table takes. Inside get_online_mems(), if
- * with that.
+ * Context: may sleep, for as long as one table takes. get_online_mems(), where it is
+ * needed too, comes first.
  */
 void kernel_collapse_pause(void)
 {

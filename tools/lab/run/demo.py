@@ -45,7 +45,7 @@ def title(phase):
 
 
 def bar(v, most, width=40):
-    """The leaves, a cell for each 1/width of the most that there are, by size. What is there at all has a cell."""
+    """The leaves, a cell for each 1/width of the most that there are, by size; a # where all are too few for one."""
     cells = ''.join(MARKS[s] * round(int(v.get(s, 0)) * width / most) for s in SIZES)
     return (cells or '#')[:width].ljust(width)
 
